@@ -1,0 +1,37 @@
+# make repro: environment and pipeline.  make test: environment and all tests.  Each does all the set-up it needs.
+PYTHON ?= $(shell command -v python3.12 >/dev/null 2>&1 && python3.12 -c '' 2>/dev/null && echo python3.12 || echo python3)
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: repro test unit ui track lint clean
+
+repro: .venv/installed
+	dvc repro
+
+test: .venv/installed
+	python -m pytest -q -m "not slow" --durations=5
+	python -m pytest -q -m slow --durations=0
+
+unit: .venv/installed
+	python -m pytest -q -m "not slow"
+
+ui: track
+	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --port $${PORT:-5000}
+
+track: .venv/installed
+	python -m stages.track models metrics data/predictions data/cleaned_data.csv data/tracked.json cnn prosody hybrid
+
+lint: .venv/installed
+	ruff check . && ruff format --check .
+
+# Hashes are checked; byte-compiling in parallel afterwards is quicker than pip's own, and start-up needs it.
+.venv/installed: requirements.lock
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 13), f"Python 3.11 or 3.12 is needed, this is {sys.version}; set PYTHON="'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes --no-compile -r requirements.lock
+	$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
+	touch $@
+
+clean:
+	rm -rf .venv data/[a-z]* models/cnn models/prosody models/hybrid

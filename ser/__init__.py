@@ -1,0 +1,1 @@
+"""Speech emotion recognition: corpora, features, augmentation, models and honest evaluation."""

@@ -1,0 +1,66 @@
+"""A trained model on disk: `models/<name>/` with the network, what it eats and what its outputs mean."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ser.errors import SerError
+from ser.files import replacing
+
+if TYPE_CHECKING:
+    import keras
+
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class BundleError(SerError):
+    """A model folder is incomplete or damaged."""
+
+
+def save_model(model: "keras.Model", path: Path) -> None:
+    """Save a Keras archive whose bytes depend on the model alone.
+
+    Keras stamps the date into `metadata.json` and into each zip entry, so that no two archives are ever equal.
+    """
+    stamped = path.with_name("stamped.keras")
+    model.save(stamped)
+    with replacing(path) as temporary, zipfile.ZipFile(stamped) as source, zipfile.ZipFile(temporary, "w") as target:
+        for name in sorted(source.namelist()):
+            content = source.read(name)
+            if name == "metadata.json":
+                metadata = json.loads(content)
+                metadata.pop("date_saved", None)
+                content = json.dumps(metadata, sort_keys=True).encode()
+            target.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), content)
+    stamped.unlink()
+
+
+def load_model(folder: Path) -> "keras.Model":
+    """The network of a bundle, for inference or as a part of another.
+
+    Raises:
+        BundleError: the archive is missing or cannot be read.
+    """
+    import keras
+
+    import ser.layers  # noqa: F401 - registers our layers by name
+
+    path = folder / "model.keras"
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{path}: no readable Keras archive ({type(error).__name__}); run `dvc repro`") from None
+
+
+def load_description(folder: Path) -> dict[str, Any]:
+    """`bundle.json`: emotions in output order, inputs with their recipes, window length, split hash.
+
+    Raises:
+        BundleError: missing, or not JSON.
+    """
+    path = folder / "bundle.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise BundleError(f"{path}: missing or not JSON; run `dvc repro`") from None

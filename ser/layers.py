@@ -1,0 +1,124 @@
+"""Keras layers and the prosodic branch that models share: backend-neutral, saved by name and never by pickle."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+register = keras.saving.register_keras_serializable(package="ser")
+
+
+@register
+class Standardization(layers.Layer):
+    """Subtract the training mean and divide by the training deviation, per last axis; undefined (NaN) becomes 0.
+
+    The statistics are weights, so they are saved with the model and no scaler file can be lost.
+
+    Args:
+        level_free: first remove each example's own mean over all its defined values, which makes the
+            output blind to recording gain.
+    """
+
+    def __init__(self, *, level_free: bool = False, **kwargs) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.level_free = level_free
+
+    def build(self, input_shape) -> None:
+        """Create the two statistics."""
+        shape = (input_shape[-1],)
+        self.mean = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="mean")
+        self.deviation = self.add_weight(shape=shape, initializer="ones", trainable=False, name="deviation")
+
+    def set_statistics(self, mean: np.ndarray, deviation: np.ndarray) -> None:
+        """Store training-set statistics; a constant column gets deviation 1, so that it standardises to 0."""
+        self.mean.assign(mean)
+        self.deviation.assign(np.where(deviation > 1e-6, deviation, 1.0))
+
+    def call(self, x):
+        """Standardise a tensor of any shape whose last axis is that of the statistics."""
+        if self.level_free:
+            x = x - example_level(x)
+        z = (x - self.mean) / self.deviation
+        return ops.where(ops.isnan(z), ops.zeros_like(z), ops.clip(z, -8.0, 8.0))
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "level_free": self.level_free}
+
+
+def example_level(x):
+    """Mean over the defined values of each example, shape (batch, 1, ..., 1); keras tensors or numpy arrays."""
+    axes = tuple(range(1, len(x.shape)))
+    defined = ops.logical_not(ops.isnan(x))
+    total = ops.sum(ops.where(defined, x, ops.zeros_like(x)), axis=axes, keepdims=True)
+    return total / ops.maximum(ops.sum(ops.cast(defined, x.dtype), axis=axes, keepdims=True), 1.0)
+
+
+@register
+class DefinedMask(layers.Layer):
+    """1 where a value is defined, 0 where it is NaN, same shape as the input."""
+
+    def __init__(self, **kwargs) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+
+    def call(self, x):
+        """Mask of the input."""
+        return ops.cast(ops.logical_not(ops.isnan(x)), "float32")
+
+
+@register
+class AttentiveStatistics(layers.Layer):
+    """Attention-weighted mean and deviation over time (Okabe, Koshinaka & Shinoda, Interspeech 2018).
+
+    Inputs: frames (batch, time, channels) and a mask (batch, time, 1), 1 for frames that count.
+    Output: (batch, 2 * channels).
+    """
+
+    def __init__(self, units: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.hidden = layers.Dense(units, activation="tanh")
+        self.score = layers.Dense(1, dtype="float32")
+
+    def build(self, input_shape) -> None:
+        """Build the two projections."""
+        frames = input_shape[0]
+        self.hidden.build(frames)
+        self.score.build((*frames[:-1], self.units))
+
+    def attention(self, frames, mask):
+        """Weights over time that sum to one, shape (batch, time, 1); masked frames weigh nothing."""
+        score = self.score(self.hidden(frames))
+        return ops.softmax(ops.where(mask > 0, score, ops.full_like(score, -1e4)), axis=1)
+
+    def call(self, inputs):
+        """Pool frames over time."""
+        frames, mask = inputs
+        weight = self.attention(frames, mask)
+        frames = ops.cast(frames, "float32")
+        mean = ops.sum(weight * frames, axis=1)
+        variance = ops.sum(weight * ops.square(frames), axis=1) - ops.square(mean)
+        return ops.concatenate([mean, ops.sqrt(ops.maximum(variance, 1e-5))], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        """(batch, 2 * channels)."""
+        return (input_shape[0][0], 2 * input_shape[0][-1])
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "units": self.units}
+
+
+def prosodic_branch(prosody, units: tuple[int, ...], dropout: float):
+    """Prosodic columns (batch, columns), NaN where undefined, through dense layers: (batch, units[-1]).
+
+    What is undefined enters as a mask beside the standardised columns, never as a silent zero.
+    """
+    x = Standardization(name="standardise_prosody")(prosody)
+    x = layers.Concatenate()([x, DefinedMask(name="defined_columns")(prosody)])
+    for width in units:
+        x = layers.Dropout(dropout)(x)
+        x = layers.Dense(width, use_bias=False)(x)
+        x = layers.Activation("relu")(layers.BatchNormalization()(x))
+    return layers.Dropout(dropout)(x)

@@ -1,0 +1,1 @@
+"""One architecture a file; each exports Params and build."""

@@ -1,0 +1,334 @@
+"""One finished pipeline state in MLflow: a parent run, and a complete child run for each model.
+
+Everything is logged from the files that the pipeline wrote. So a stage that came out of DVC's cache has its run all the same,
+a run that was interrupted is completed, and logging the same state twice adds nothing.
+"""
+
+import hashlib
+import json
+import math
+import re
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ser.bundle import load_model
+from ser.errors import SerError
+from ser.figures import draw_comparison, draw_model
+from ser.files import read_csv
+from ser.live_tracking import PARENT, flat, log_metrics, log_params, steps, surroundings, unadopted_runs
+from ser.mlflow_connection import HOW_TO_LOG_LATER, TrackingError, connect, failures, reason, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+COMPLETE = "ser.complete"
+SUPERSEDED = "ser.superseded_by"
+SYNTHETIC = "synthetic demo voices"
+EXAMPLE_FRAMES = 100  # a second or so of speech; any length is accepted
+
+
+class StateError(SerError):
+    """The pipeline's results are not all there."""
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What the stages wrote about one model."""
+
+    name: str
+    folder: Path
+    bundle: dict[str, Any]
+    params: dict[str, Any]
+    history: pd.DataFrame  # one row an epoch
+    metrics: dict[str, Any]
+    plot_tables: dict[str, pd.DataFrame]
+    result_files: tuple[Path, ...]  # kept as artifacts
+
+
+@dataclass(frozen=True)
+class PipelineState:
+    """All results of one state of the pipeline; `sha256` names it by content alone."""
+
+    sha256: str
+    models: tuple[TrainedModel, ...]
+    cleaned_csv: Path
+    cleaned_sha256: str
+    clip_counts: dict[str, int]  # by `corpus.split`
+    comparison: dict[str, Any]
+    comparison_files: tuple[Path, ...]
+
+    @property
+    def voices(self) -> str:
+        """' (synthetic demo voices)' for the built-in corpora, else ''."""
+        return f" ({SYNTHETIC})" if any(model.metrics.get("synthetic_demo_voices") for model in self.models) else ""
+
+
+def read_state(
+    models_dir: Path, metrics_dir: Path, predictions_dir: Path, cleaned_csv: Path, names: Iterable[str] = ()
+) -> PipelineState:
+    """Read the results of the pipeline.
+
+    Args:
+        models_dir: folder with one folder a model.
+        metrics_dir: folder with <model>.json, plots/<model>/*.csv, comparison.json and comparison.md.
+        predictions_dir: folder with <model>.csv.
+        cleaned_csv: the table of all clips.
+        names: models to log; all that have a bundle.json by default.
+
+    Raises:
+        StateError: a file is missing, or there is no model.
+    """
+    names = sorted(names) or sorted(path.parent.name for path in models_dir.glob("*/bundle.json"))
+    if not names:
+        raise StateError(f"{models_dir}: no trained model; run `dvc repro` first")
+    comparison = metrics_dir / "comparison.json"
+    hashed = {"cleaned": cleaned_csv, "comparison": comparison}
+    for name in names:
+        hashed |= {f"bundle of {name}": models_dir / name / "bundle.json", f"metrics of {name}": metrics_dir / f"{name}.json"}
+    try:
+        hashes = {label: hashlib.sha256(path.read_bytes()).hexdigest() for label, path in sorted(hashed.items())}
+        clips = read_csv(cleaned_csv)
+        counts = clips.groupby(["corpus", "split"]).size()
+        return PipelineState(
+            sha256=hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest(),
+            models=tuple(_read_model(name, models_dir / name, metrics_dir, predictions_dir) for name in names),
+            cleaned_csv=cleaned_csv,
+            cleaned_sha256=hashes["cleaned"],
+            clip_counts={f"{corpus}.{split}": int(count) for (corpus, split), count in sorted(counts.items())},
+            comparison=json.loads(comparison.read_text(encoding="utf-8")),
+            comparison_files=tuple(sorted(metrics_dir.glob("comparison.*"))),
+        )
+    except FileNotFoundError as error:
+        raise StateError(f"{error.filename}: missing; run `dvc repro` first") from None
+
+
+def _read_model(name: str, folder: Path, metrics_dir: Path, predictions_dir: Path) -> TrainedModel:
+    tables = {path.stem: path for path in sorted((metrics_dir / "plots" / name).glob("*.csv"))}
+    files = (metrics_dir / f"{name}.json", predictions_dir / f"{name}.csv", folder / "history.csv", *tables.values())
+    for path in files:
+        path.stat()  # a missing one is found here, not in the middle of logging
+    return TrainedModel(
+        name=name,
+        folder=folder,
+        bundle=json.loads((folder / "bundle.json").read_text(encoding="utf-8")),
+        params=json.loads((folder / "params.json").read_text(encoding="utf-8")),
+        history=pd.read_csv(folder / "history.csv"),
+        metrics=json.loads((metrics_dir / f"{name}.json").read_text(encoding="utf-8")),
+        plot_tables={stem: pd.read_csv(path) for stem, path in tables.items()},
+        result_files=files,
+    )
+
+
+def log_state(state: PipelineState) -> int:
+    """Make MLflow hold this state completely.
+
+    Returns:
+        How many runs were created or completed; 0 when all were complete before.
+
+    Raises:
+        TrackingError: MLflow is out of reach or gave up half-way; says what is not logged and how to log it later.
+    """
+    left = [*(model.name for model in state.models), "comparison"]
+    done = 0
+    try:
+        client, experiment_id = connect()
+        parent = _parent(client, experiment_id, state)
+        for model in state.models:
+            done += _complete_child(client, experiment_id, parent.info.run_id, state, model)
+            left.remove(model.name)
+        return done + _once(client, parent, lambda run_id: _fill_parent(client, run_id, state))
+    except failures() as error:
+        raise TrackingError(f"not logged to MLflow: {', '.join(left)}: {reason(error)}; {HOW_TO_LOG_LATER}") from None
+
+
+def _parent(client: "MlflowClient", experiment_id: str, state: PipelineState) -> "Run":
+    found = client.search_runs([experiment_id], f"tags.`ser.state` = '{state.sha256}' and tags.`ser.kind` = 'pipeline'")
+    tags = {"ser.state": state.sha256, "ser.kind": "pipeline", **surroundings()}
+    return found[0] if found else client.create_run(experiment_id, tags=tags, run_name=f"pipeline {state.sha256[:8]}{state.voices}")
+
+
+def _complete_child(
+    client: "MlflowClient", experiment_id: str, parent_id: str, state: PipelineState, model: TrainedModel
+) -> int:
+    """Take in the run that the training left, or make one; 1 if there was anything to do."""
+    fingerprint = model.bundle["fingerprint"]
+    children = client.search_runs([experiment_id], f"tags.`{PARENT}` = '{parent_id}' and tags.`ser.model` = '{model.name}'")
+    children = [run for run in children if SUPERSEDED not in run.data.tags]
+    live = unadopted_runs(client, experiment_id, model.name, fingerprint)
+    fitting = [run for run in live if _curves_agree(client, run, model.history)]
+    if children:
+        child = children[0]
+    elif fitting:
+        child = fitting[0]
+        live.remove(child)
+        client.set_tag(child.info.run_id, PARENT, parent_id)
+    else:
+        tags = {PARENT: parent_id, "ser.model": model.name, "ser.fingerprint": fingerprint, "ser.backfilled": "true"}
+        tags |= surroundings() | {"dvc.stage": f"train@{model.name}"}
+        child = client.create_run(experiment_id, tags=tags, run_name=model.name)
+    for run in live:  # repeated by force, or killed and started over with other code: kept beside the run that counts
+        client.set_tag(run.info.run_id, SUPERSEDED, child.info.run_id)
+        client.set_tag(run.info.run_id, PARENT, parent_id)
+    return _once(client, child, lambda run_id: _fill_child(client, run_id, state, model))
+
+
+def _curves_agree(client: "MlflowClient", run: "Run", history: pd.DataFrame) -> bool:
+    """Whether every point of a live run is in the history of the model that was kept."""
+    kept = history.set_index("epoch")
+    return all(
+        point.step in kept.index and math.isclose(point.value, kept.at[point.step, name], rel_tol=1e-4, abs_tol=1e-5)
+        for name in sorted(set(run.data.metrics) & set(kept.columns))
+        for point in client.get_metric_history(run.info.run_id, name)
+    )  # the history has six decimals
+
+
+def _once(client: "MlflowClient", run: "Run", fill: Callable[[str], None]) -> int:
+    """Fill a run unless it is marked complete, which is the last thing done; 1 if there was anything to do."""
+    if run.data.tags.get(COMPLETE) == "1":
+        return 0
+    fill(run.info.run_id)
+    client.set_terminated(run.info.run_id)
+    client.set_tag(run.info.run_id, COMPLETE, "1")
+    return 1
+
+
+def _fill_child(client: "MlflowClient", run_id: str, state: PipelineState, model: TrainedModel) -> None:
+    log_params(client, run_id, {**model.params, "data": state.clip_counts})
+    _log_curves(client, run_id, model.history)
+    _log_numbers(client, run_id, model.metrics)
+    _log_dataset(client, run_id, state)
+    for path in model.result_files:
+        client.log_artifact(run_id, str(path), "tables")
+    with tempfile.TemporaryDirectory() as folder:
+        draw_model(Path(folder), model.plot_tables, model.history, f"{model.name}{state.voices}")
+        client.log_artifacts(run_id, folder, "figures")
+    if (model.folder / "model.keras").exists():
+        _log_model(client, run_id, model)
+    params_text = json.dumps(model.params, sort_keys=True)
+    tags = {"ser.params_sha256": hashlib.sha256(params_text.encode()).hexdigest()}
+    tags["ser.split_sha256"] = str(model.bundle.get("split_sha256", ""))
+    _set_tags(client, run_id, tags | _common_tags(state))
+    client.update_run(run_id, name=f"{model.name}{state.voices}")
+
+
+def _fill_parent(client: "MlflowClient", run_id: str, state: PipelineState) -> None:
+    log_params(client, run_id, {"data": state.clip_counts})
+    _log_numbers(client, run_id, {"comparison": state.comparison})
+    _log_dataset(client, run_id, state)
+    for path in state.comparison_files:
+        client.log_artifact(run_id, str(path))
+    scores = {name: parts["macro_over_corpora"] for name, parts in state.comparison.get("test", {}).items()}
+    if scores:
+        with tempfile.TemporaryDirectory() as folder:
+            draw_comparison(Path(folder) / "comparison.png", scores, f"models{state.voices}")
+            client.log_artifacts(run_id, folder, "figures")
+    best = next((model for model in state.models if model.name == state.comparison.get("best")), None)
+    tags = {"ser.best_model": best.name, "ser.best_fingerprint": best.bundle["fingerprint"]} if best else {}
+    texts = [path.read_text(encoding="utf-8") for path in state.comparison_files if path.suffix == ".md"]
+    _set_tags(client, run_id, _common_tags(state) | tags | ({"mlflow.note.content": texts[0]} if texts else {}))
+
+
+def _common_tags(state: PipelineState) -> dict[str, str]:
+    tags = {"ser.state": state.sha256, "ser.data_sha256": state.cleaned_sha256, "mlflow.source.name": "stages.track"}
+    if state.voices:
+        tags |= {"ser.synthetic": SYNTHETIC, "mlflow.note.content": f"Trained and tested on {SYNTHETIC}, not on real speech."}
+    return tags
+
+
+def _set_tags(client: "MlflowClient", run_id: str, tags: dict[str, str]) -> None:
+    from mlflow.entities import RunTag
+
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in sorted(tags.items())])
+
+
+def _log_curves(client: "MlflowClient", run_id: str, history: pd.DataFrame) -> None:
+    """Add the points that the run does not have: all of a back-filled run, those after a failure of a live one."""
+    points: dict[int, dict[str, float]] = {}
+    for name in history.columns.drop("epoch"):
+        known = steps(client, run_id, name)
+        for epoch, value in zip(history["epoch"], history[name], strict=True):
+            if epoch not in known and pd.notna(value):
+                points.setdefault(int(epoch), {})[name] = float(value)
+    log_metrics(client, run_id, sorted(points.items()))
+
+
+def _log_numbers(client: "MlflowClient", run_id: str, values: dict[str, Any]) -> None:
+    known = client.get_run(run_id).data.metrics
+    numbers = {
+        re.sub(r"[^\w\-./ :]", "_", name): float(value)  # the characters that MLflow takes
+        for name, value in flat(values, "/").items()
+        if isinstance(value, int | float)
+    }
+    log_metrics(client, run_id, [(0, {name: value for name, value in numbers.items() if name not in known})])
+
+
+def _log_dataset(client: "MlflowClient", run_id: str, state: PipelineState) -> None:
+    """Where the clips are listed and the hash of that list; the table itself stays with DVC."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    if client.get_run(run_id).inputs.dataset_inputs:
+        return
+    dataset = Dataset(
+        name=state.cleaned_csv.name,
+        digest=state.cleaned_sha256[:36],  # MLflow's longest
+        source_type="local",
+        source=json.dumps({"uri": state.cleaned_csv.as_posix()}),
+        profile=json.dumps({"sha256": state.cleaned_sha256, "clips": state.clip_counts}),
+    )
+    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training and evaluation")])])
+
+
+def _log_model(client: "MlflowClient", run_id: str, model: TrainedModel) -> None:
+    """Log the model with signature and input example, once; what an interruption left half-made is removed."""
+    import mlflow
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema, TensorSpec
+
+    experiment_id = client.get_run(run_id).info.experiment_id
+    for logged in client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'"):
+        if logged.status == "READY":
+            return
+        client.delete_logged_model(logged.model_id)
+    shapes = _input_shapes(model.folder)
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype("float32"), (-1, *shape), name) for name, shape in shapes.items()]),
+        outputs=Schema([ColSpec("float", emotion) for emotion in model.bundle["emotions"]]),
+    )
+    example = {
+        name: np.zeros((1, *(EXAMPLE_FRAMES if size == -1 else size for size in shape)), dtype="float32")
+        for name, shape in shapes.items()
+    }
+    mlflow.set_tracking_uri(tracking_uri())
+    # MLflow warns, whatever the filter, that `predict` has no type hints of the kinds it knows; the signature says it all.
+    with warnings.catch_warnings(record=True), mlflow.start_run(run_id=run_id):
+        from ser import served_model
+
+        mlflow.pyfunc.log_model(
+            name=model.name,
+            python_model=served_model.__file__,
+            artifacts={"bundle": str(model.folder)},
+            code_paths=[str(Path(__file__).parent)],
+            signature=signature,
+            input_example=example,
+            pip_requirements=[f"{name}=={version(name)}" for name in _requirements()],
+        )
+
+
+def _input_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Shape of each input of a saved network without its first axis, by name; -1 is any length."""
+    network = load_model(folder)
+    return {tensor.name: tuple(-1 if size is None else size for size in tensor.shape[1:]) for tensor in network.inputs}
+
+
+def _requirements() -> list[str]:
+    return ["keras", "mlflow", "numpy", "pandas", sys.modules["keras"].backend.backend()]

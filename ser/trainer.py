@@ -1,0 +1,181 @@
+"""From tables and feature stores to a trained bundle in `models/<name>/`."""
+
+import hashlib
+import inspect
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+import ser.batches
+import ser.layers
+import ser.training
+from ser.batches import Batches, BatchParams
+from ser.bundle import load_model, save_model
+from ser.errors import SerError
+from ser.features import Clip, Features
+from ser.files import read_csv, replacing, write_csv
+from ser.live_tracking import LiveRun
+from ser.statistics import column_statistics
+from ser.training import TrainParams, Validation, fit, forget
+
+if TYPE_CHECKING:
+    import keras
+
+logger = logging.getLogger(__name__)
+
+
+class TrainerError(SerError):
+    """The tables leave nothing to train on."""
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """One model's architecture and settings, ready to be trained."""
+
+    name: str
+    architecture: ModuleType
+    sizes: Any
+    training: TrainParams
+    batches: BatchParams
+    emotions: tuple[str, ...]
+
+    def run(self, cleaned: Path, features_dir: Path, out: Path, resume_dir: Path) -> None:
+        """Train on the rows marked `train`, choose on `validation`, write the bundle.
+
+        Args:
+            cleaned: `cleaned_data.csv`.
+            features_dir: folder of the feature stores.
+            out: folder of the bundle; a base model is looked for beside it.
+            resume_dir: where a training leaves its state after each epoch.
+        """
+        table = read_csv(cleaned)
+        features = Features(features_dir)
+        train = table[table["split"] == "train"].reset_index(drop=True)
+        validation = table[table["split"] == "validation"].reset_index(drop=True)
+        if train.empty:
+            raise TrainerError(f"{cleaned}: no row has split 'train'; look at the split section of params.yaml")
+        fingerprint = self._fingerprint(cleaned, features_dir, sorted(set(train["corpus"])), out)
+        model = self._build(train, features, out.parent)
+        batches = Batches(train, features, self.architecture.INPUTS, self.emotions, self.batches, self.training.seed)
+        self._set_statistics(model, batches, train, features)
+        logger.info(
+            "train %s: %d utterances of %d speakers, validated on %d of %d; %d weights",
+            self.name, len(train), train["speaker"].nunique(), len(validation), validation["speaker"].nunique(),
+            model.count_params(),
+        )  # fmt: skip
+        live = LiveRun.start(self.name, fingerprint, self._settings())
+        chooser = Validation(validation, features, self.architecture.INPUTS, self.emotions, self.batches.n_frames)
+
+        def report(epoch: int, values: dict[str, float]) -> None:
+            live.log(epoch, {key: value for key, value in values.items() if key != "epoch"})
+            figures = ", ".join(f"{key} {value:.4f}" for key, value in values.items() if key != "epoch")
+            logger.info("%s epoch %d/%d: %s", self.name, epoch, self.training.epochs, figures)
+
+        resume = resume_dir / self.name / f"{fingerprint[:16]}-{_code_hash(self.architecture)}.npz"
+        history = fit(model, batches, chooser, self.training, resume, report)
+        live.finish()
+        self._write(out, model, history, fingerprint, features, train, cleaned)
+        forget(resume)
+
+    def _build(self, train: pd.DataFrame, features: Features, models_dir: Path) -> "keras.Model":
+        import keras
+
+        keras.utils.set_random_seed(self.training.seed)
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow
+
+            tensorflow.config.experimental.enable_op_determinism()
+        keras.config.set_dtype_policy(self.training.precision)
+        first = Clip(train["id"].iloc[0], train["corpus"].iloc[0])
+        shapes: dict[str, tuple[int | None, ...]] = {}
+        for kind in self.architecture.INPUTS:
+            shape = features.get(kind, first).shape
+            shapes[kind] = (self.batches.n_frames, *shape[1:]) if kind == "spectrogram" else shape
+        extra = {"base": load_model(models_dir / base)} if (base := getattr(self.architecture, "BASE", None)) else {}
+        return self.architecture.build(shapes, len(self.emotions), self.sizes, **extra)
+
+    def _set_statistics(self, model: "keras.Model", batches: Batches, train: pd.DataFrame, features: Features) -> None:
+        """Fit every normalisation inside the model on the original training clips, and on nothing else."""
+        names = {layer.name: layer for layer in model.layers}
+        for kind in self.architecture.INPUTS:
+            if layer := names.get(f"standardise_{kind}"):
+                arrays = (features.get(kind, Clip(row.id, row.corpus)) for row in train.itertuples())
+                mean, deviation = column_statistics(arrays, level_free=layer.level_free)
+                layer.set_statistics(mean.astype(np.float32), deviation.astype(np.float32))
+                if kind == "prosody":
+                    batches.deviation = deviation.astype(np.float32)
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "architecture": asdict(self.sizes),
+            "training": asdict(self.training),
+            "batches": asdict(self.batches),
+            "emotions": list(self.emotions),
+        }
+
+    def _fingerprint(self, cleaned: Path, features_dir: Path, corpora: Sequence[str], out: Path) -> str:
+        """Hash of the settings and of every byte this training reads."""
+        digest = hashlib.sha256(json.dumps([self.name, self._settings()], sort_keys=True).encode())
+        for path in self._inputs(cleaned, features_dir, corpora, out):
+            digest.update(str(path.name).encode())
+            with open(path, "rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
+    def _inputs(self, cleaned: Path, features_dir: Path, corpora: Sequence[str], out: Path) -> Iterator[Path]:
+        yield cleaned
+        for kind in self.architecture.INPUTS:
+            for variant in ("clean", "augmented"):
+                for corpus in corpora:
+                    folder = features_dir / kind / variant / corpus
+                    yield from (folder / name for name in ("index.csv", "recipe.json", "values.npy"))
+        if base := getattr(self.architecture, "BASE", None):
+            yield out.parent / base / "model.keras"
+
+    def _write(
+        self,
+        out: Path,
+        model: "keras.Model",
+        history: list[dict[str, float]],
+        fingerprint: str,
+        features: Features,
+        train: pd.DataFrame,
+        cleaned: Path,
+    ) -> None:
+        corpora = sorted(set(train["corpus"]))
+        description = {
+            "model": self.name,
+            "emotions": list(self.emotions),
+            "inputs": {kind: features.recipe(kind, corpora) for kind in self.architecture.INPUTS},
+            "n_frames": self.batches.n_frames,
+            "n_parameters": model.count_params(),
+            "corpora": corpora,
+            "fingerprint": fingerprint,
+            "split_sha256": split_hash(cleaned),
+            "validation": max(history, key=lambda row: (row.get("validation_uar", 0.0), row["epoch"])),
+        }
+        with replacing(out) as temporary:
+            temporary.mkdir()
+            save_model(model, temporary / "model.keras")
+            write_csv(temporary / "history.csv", pd.DataFrame(history).astype({"epoch": int}).round(6))
+            for name, content in {"bundle.json": description, "params.json": self._settings()}.items():
+                (temporary / name).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def split_hash(cleaned: Path) -> str:
+    """Hash of who is in which part: utterance ids and their split, nothing else."""
+    table = read_csv(cleaned)[["id", "split"]].sort_values("id")
+    return hashlib.sha256(table.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
+
+
+def _code_hash(architecture: ModuleType) -> str:
+    """Hash of the code whose change makes an interrupted training's state worthless."""
+    sources = "".join(inspect.getsource(module) for module in (architecture, ser.batches, ser.layers, ser.training))
+    return hashlib.sha256(sources.encode()).hexdigest()[:8]

@@ -1,0 +1,1 @@
+"""One DVC stage a file: read, call ser, write."""

@@ -1,0 +1,48 @@
+"""Score one trained model on the validation and test parts."""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+from ser.bootstrap import SpeakerBootstrap
+from ser.evaluation import HELD_OUT, evaluate, plot_tables, predictions_table
+from ser.files import read_csv, replacing, write_csv, write_json
+from ser.inference import probabilities
+from ser.params import load_params
+from ser.sources import CorporaParams
+from stages.running import run
+
+
+def main() -> None:
+    """Write the predictions, the metrics and the tables of the plots."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="name, for the log")
+    for name in ("cleaned_csv", "features_dir", "model_dir", "metrics_json", "plots_dir", "predictions_csv"):
+        parser.add_argument(name, type=Path)
+    args = parser.parse_args()
+
+    bootstrap = load_params("evaluate", SpeakerBootstrap)
+    synthetic = load_params("corpora", CorporaParams).synthetic
+    emotions = json.loads((args.model_dir / "bundle.json").read_text(encoding="utf-8"))["emotions"]
+    clips = read_csv(args.cleaned_csv)
+    held_out = clips[clips["split"].isin(HELD_OUT)]
+    scores = probabilities(args.model_dir, args.features_dir, held_out["id"].tolist(), held_out["corpus"].tolist())
+    predictions = predictions_table(held_out, scores, emotions)
+    metrics = evaluate(clips, predictions, emotions, bootstrap=bootstrap, synthetic=synthetic)
+
+    with replacing(args.plots_dir) as folder:
+        for name, table in plot_tables(predictions, emotions).items():
+            write_csv(folder / f"{name}.csv", table)
+    write_json(args.metrics_json, metrics)
+    write_csv(args.predictions_csv, predictions)
+    test = metrics["test"]["overall"]
+    logging.info(
+        "%s: %d test clips, %d speakers, UAR %.3f (%.3f to %.3f)%s",
+        *(args.model, test["n"], test["n_speakers"], test["uar"], test["uar_low"], test["uar_high"]),
+        ", synthetic demo voices" if synthetic else "",
+    )
+
+
+if __name__ == "__main__":
+    run(main)
