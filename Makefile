@@ -1,10 +1,10 @@
 # make repro: environment and pipeline.  make test: environment and all tests.  Each does all the set-up it needs.
-PYTHON ?= $(shell command -v python3.12 >/dev/null 2>&1 && python3.12 -c '' 2>/dev/null && echo python3.12 || echo python3)
+PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: repro test unit ui track lint clean
+.PHONY: repro test unit ui track lint results
 
 repro: .venv/installed
 	dvc repro
@@ -25,6 +25,10 @@ track: .venv/installed
 lint: .venv/installed
 	ruff check . && ruff format --check .
 
+# dvc repro on whatever params.yaml names, measured; then the README's table
+results: .venv/installed
+	python -m docs.results.measure && python -m docs.results.table
+
 # Hashes are checked; byte-compiling in parallel afterwards is quicker than pip's own, and start-up needs it.
 .venv/installed: requirements.lock
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 13), f"Python 3.11 or 3.12 is needed, this is {sys.version}; set PYTHON="'
@@ -32,6 +36,3 @@ lint: .venv/installed
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes --no-compile -r requirements.lock
 	$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
 	touch $@
-
-clean:
-	rm -rf .venv data/[a-z]* models/cnn models/prosody models/hybrid

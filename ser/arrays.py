@@ -6,6 +6,7 @@ rather than through a memory map, so that pages of the file never count as memor
 """
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def write_arrays(
         recipe: class name and fields of the front end.
         columns: names of the trailing axis, stored in the recipe.
     """
-    rows: list[tuple[str, int, int]] = []
+    rows: dict[str, tuple[int, int]] = {}
     trailing: tuple[int, ...] | None = None
     start = 0
     with replacing(folder) as temporary:
@@ -55,12 +56,15 @@ def write_arrays(
                     trailing = array.shape[1:]
                 if array.shape[1:] != trailing:
                     raise ArraysError(f"{folder}: '{name}' has rows of shape {array.shape[1:]}, others {trailing}")
+                if name in rows:
+                    raise ArraysError(f"{folder}: '{name}' comes twice")
                 file.write(np.ascontiguousarray(array, dtype=dtype).tobytes())
-                rows.append((name, start, len(array)))
+                rows[name] = (start, len(array))
                 start += len(array)
             file.seek(0)
             file.write(_header((start, *(trailing or ())), dtype))
-        write_csv(temporary / "index.csv", pd.DataFrame(rows, columns=["id", "start", "length"]))
+        index = [(name, *where) for name, where in rows.items()]
+        write_csv(temporary / "index.csv", pd.DataFrame(index, columns=["id", "start", "length"]))
         description = {**recipe, "columns": list(columns)} if columns is not None else recipe
         (temporary / "recipe.json").write_text(json.dumps(description, indent=2, sort_keys=True) + "\n")
     return len(rows)
@@ -78,22 +82,25 @@ class Arrays:
         """Open the index; the values stay on disk.
 
         Raises:
-            ArraysError: a file of the folder is missing or the value file is shorter than the index says.
+            ArraysError: a file of the folder is missing or damaged, or the value file is not as long as the index says.
         """
         self.folder = folder
         try:
             self.index = read_csv(folder / "index.csv").set_index("id")
             self.recipe: dict[str, Any] = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
             self._file = open(folder / "values.npy", "rb")  # noqa: SIM115 - lives as long as the reader
+            np.lib.format.read_magic(self._file)
+            shape, _, self.dtype = np.lib.format.read_array_header_1_0(self._file)
+            starts, lengths = self.index["start"], self.index["length"]
         except FileNotFoundError as error:
             raise ArraysError(f"{error.filename}: no such file; run `dvc repro`") from None
-        np.lib.format.read_magic(self._file)
-        shape, _, self.dtype = np.lib.format.read_array_header_1_0(self._file)
+        except (ValueError, KeyError) as error:
+            raise ArraysError(f"{folder}: damaged ({error}); delete the folder and run `dvc repro`") from None
         self.trailing = shape[1:]
         self._row_bytes = self.dtype.itemsize * int(np.prod(self.trailing, dtype=int))
-        self._where = dict(zip(self.index.index, zip(self.index["start"], self.index["length"], strict=True), strict=True))
+        self._where = dict(zip(self.index.index, zip(starts, lengths, strict=True), strict=True))
         size = (folder / "values.npy").stat().st_size
-        if size != _HEADER_BYTES + shape[0] * self._row_bytes or shape[0] != self.index["length"].sum():
+        if size != _HEADER_BYTES + shape[0] * self._row_bytes or shape[0] != lengths.sum():
             raise ArraysError(f"{folder}: values.npy does not match index.csv; delete the folder and run `dvc repro`")
 
     @property
@@ -113,8 +120,7 @@ class Arrays:
             start, length = self._where[name]
         except KeyError:
             raise ArraysError(f"{self.folder}: holds nothing for '{name}'; run `dvc repro`") from None
-        self._file.seek(_HEADER_BYTES + int(start) * self._row_bytes)
-        data = self._file.read(int(length) * self._row_bytes)
+        data = os.pread(self._file.fileno(), int(length) * self._row_bytes, _HEADER_BYTES + int(start) * self._row_bytes)
         return np.frombuffer(data, self.dtype).reshape(int(length), *self.trailing)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A trained model on disk: `models/<name>/` with the network, what it eats and what its outputs mean."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,8 @@ class BundleError(SerError):
 def save_model(model: "keras.Model", path: Path) -> None:
     """Save a Keras archive whose bytes depend on the model alone.
 
-    Keras stamps the date into `metadata.json` and into each zip entry, so that no two archives are ever equal.
+    Keras stamps the date into `metadata.json` and into each zip entry, and memory addresses into `config.json`, so that
+    no two archives are ever equal.
     """
     stamped = path.with_name("stamped.keras")
     model.save(stamped)
@@ -32,8 +34,18 @@ def save_model(model: "keras.Model", path: Path) -> None:
                 metadata = json.loads(content)
                 metadata.pop("date_saved", None)
                 content = json.dumps(metadata, sort_keys=True).encode()
+            if name == "config.json":
+                content = _without_addresses(content)
             target.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), content)
     stamped.unlink()
+
+
+def _without_addresses(config: bytes) -> bytes:
+    """Count the objects that layers share where Keras tells them apart by `id()`."""
+    numbers: dict[bytes, int] = {}
+    return re.sub(
+        rb'("shared_object_id": )(\d+)', lambda match: match[1] + b"%d" % numbers.setdefault(match[2], len(numbers)), config
+    )
 
 
 def load_model(folder: Path) -> "keras.Model":

@@ -48,7 +48,7 @@ def _fill(cls: type[T], node: Any, where: str, path: Path) -> T:
         raise ParamsError(f"{path}: '{where}' must be a mapping, got {node!r}")
     hints = typing.get_type_hints(cls)
     known = {field.name: field for field in fields(cls)}
-    if unknown := sorted(set(node) - set(known)):
+    if unknown := sorted(set(node) - set(known), key=str):  # YAML keys may be numbers too
         raise ParamsError(f"{path}: {where}.{unknown[0]} is unknown; known keys are {', '.join(known)}")
     values = {}
     for name, field in known.items():

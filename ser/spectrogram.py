@@ -34,11 +34,17 @@ class Spectrogram:
     n_mfcc: int = 20
 
     def __post_init__(self) -> None:
-        """Refuse a band edge above the Nyquist frequency."""
-        if self.maximum_hz > self.sampling_rate_hz / 2:
-            raise SpectrogramError(
-                f"spectrogram.maximum_hz {self.maximum_hz} is above half of sampling_rate_hz {self.sampling_rate_hz}"
-            )
+        """Refuse what would end in empty bands, no frames or wrong band names."""
+        for wrong, sentence in (
+            (self.maximum_hz > self.sampling_rate_hz / 2,
+             f"maximum_hz {self.maximum_hz} is above half of sampling_rate_hz {self.sampling_rate_hz}"),
+            (self.minimum_hz >= self.maximum_hz, f"minimum_hz {self.minimum_hz} is not below maximum_hz {self.maximum_hz}"),
+            (self.trim_db <= 0, f"trim_db {self.trim_db} is not above 0 (1000.0 keeps every frame)"),
+            ("mfcc" in self.further_bands and self.n_mfcc > self.n_mels,
+             f"n_mfcc {self.n_mfcc} is more than n_mels {self.n_mels}"),
+        ):  # fmt: skip
+            if wrong:
+                raise SpectrogramError(f"spectrogram.{sentence}")
 
     @property
     def n_fft(self) -> int:

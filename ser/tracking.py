@@ -153,7 +153,8 @@ def log_state(state: PipelineState) -> int:
 def _parent(client: "MlflowClient", experiment_id: str, state: PipelineState) -> "Run":
     found = client.search_runs([experiment_id], f"tags.`ser.state` = '{state.sha256}' and tags.`ser.kind` = 'pipeline'")
     tags = {"ser.state": state.sha256, "ser.kind": "pipeline", **surroundings()}
-    return found[0] if found else client.create_run(experiment_id, tags=tags, run_name=f"pipeline {state.sha256[:8]}{state.voices}")
+    name = f"pipeline {state.sha256[:8]}{state.voices}"
+    return found[0] if found else client.create_run(experiment_id, tags=tags, run_name=name)
 
 
 def _complete_child(

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 class TrainerError(SerError):
-    """The tables leave nothing to train on."""
+    """The tables leave nothing to train on, or a file that the training reads is missing."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,11 @@ class Trainer:
         digest = hashlib.sha256(json.dumps([self.name, self._settings()], sort_keys=True).encode())
         for path in self._inputs(cleaned, features_dir, corpora, out):
             digest.update(str(path.name).encode())
-            with open(path, "rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+            try:
+                with open(path, "rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+            except FileNotFoundError:
+                raise TrainerError(f"{path}: no such file; run `dvc repro`") from None
         return digest.hexdigest()
 
     def _inputs(self, cleaned: Path, features_dir: Path, corpora: Sequence[str], out: Path) -> Iterator[Path]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from ser.layers import AttentiveStatistics, DefinedMask, Standardization
+from ser.layers import BATCH_NORM_MOMENTUM, AttentiveStatistics, DefinedMask, Standardization
 
 INPUTS = ("spectrogram",)
 
@@ -46,19 +46,19 @@ def build(shapes: dict[str, tuple[int | None, ...]], n_emotions: int, params: Pa
 
     x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)  # (frames / 8, bands left * filters)
     x = layers.Dense(params.embedding * 2, use_bias=False)(x)
-    x = layers.Activation("relu")(layers.BatchNormalization()(x))
+    x = layers.Activation("relu")(layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x))
     x = AttentiveStatistics(params.attention_units, name="pooling")([x, mask])
-    x = layers.BatchNormalization()(x)
+    x = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x)
     x = layers.Dropout(params.dropout)(x)
     x = layers.Dense(params.embedding, activation="relu", name="embedding")(x)
     x = layers.Dropout(params.dropout)(x)
     emotion = layers.Dense(n_emotions, activation="softmax", dtype="float32", name="emotion")(x)
-    return keras.Model(spectrogram, emotion, name="cnn")
+    return keras.Model({"spectrogram": spectrogram}, emotion, name="cnn")
 
 
 def _convolution(x, filters: int, *, kernel: int, strides):
     x = layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=False)(x)
-    return layers.BatchNormalization()(x)
+    return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x)
 
 
 def _residual_block(x, filters: int, *, strides):

@@ -34,7 +34,7 @@ def build(
     """
     base.trainable = params.train_base
     spectrogram = keras.Input(shapes["spectrogram"], name="spectrogram")
-    heard = keras.Model(base.input, base.get_layer("embedding").output, name="cnn")(spectrogram)
+    heard = keras.Model(base.inputs[0], base.get_layer("embedding").output, name="cnn")(spectrogram)
     heard = layers.Dropout(params.dropout)(heard)
 
     prosody = keras.Input(shapes["prosody"], name="prosody")
@@ -44,4 +44,4 @@ def build(
     both = layers.Dropout(params.dropout)(both)
     votes = [layers.Dense(n_emotions, dtype="float32")(x) for x in (heard, measured, both)]
     emotion = layers.Activation("softmax", dtype="float32", name="emotion")(layers.Add()(votes))
-    return keras.Model([spectrogram, prosody], emotion, name="hybrid")
+    return keras.Model({"spectrogram": spectrogram, "prosody": prosody}, emotion, name="hybrid")

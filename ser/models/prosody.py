@@ -29,4 +29,4 @@ def build(shapes: dict[str, tuple[int | None, ...]], n_emotions: int, params: Pa
     prosody = keras.Input(shapes["prosody"], name="prosody")
     x = prosodic_branch(prosody, params.units, params.dropout)
     emotion = layers.Dense(n_emotions, activation="softmax", dtype="float32", name="emotion")(x)
-    return keras.Model(prosody, emotion, name="prosody")
+    return keras.Model({"prosody": prosody}, emotion, name="prosody")

@@ -1,0 +1,243 @@
+"""Training batches: repeatable, fair to rare corpora and emotions, disturbed only as far as asked."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ser.arrays import write_arrays
+from ser.batches import Batches, BatchParams, disturb
+from ser.features import Features
+
+EMOTIONS = ("neutral", "happy", "sad")
+STILL = BatchParams(
+    batch_size=4,
+    n_frames=20,
+    augmented_share=0.0,
+    corpus_balance=0.0,
+    emotion_balance=0.0,
+    minimum_tempo=1.0,
+    maximum_tempo=1.0,
+    gain_db=0.0,
+    tilt_db=0.0,
+    band_shift=0.0,
+    time_masks=0,
+    maximum_time_mask=6,
+    band_masks=0,
+    maximum_band_mask=3,
+    mixup=0.0,
+    noise=0.0,
+    column_dropout=0.0,
+)
+ALL = replace(
+    STILL, augmented_share=0.5, minimum_tempo=0.8, maximum_tempo=1.25, gain_db=3.0, tilt_db=3.0, band_shift=2.0,
+    time_masks=2, band_masks=2, mixup=0.5, noise=0.1, column_dropout=0.1,
+)  # fmt: skip
+BOTH = ("spectrogram", "prosody")
+N_FRAMES, N_BANDS, N_COLUMNS = 15, 8, 3
+
+
+def table():
+    """Six clips of ravdess (four of them happy), two of emodb; every value of clip n is about n."""
+    corpora = ["ravdess"] * 6 + ["emodb"] * 2
+    emotions = ["happy", "happy", "happy", "happy", "neutral", "sad", "happy", "sad"]
+    return pd.DataFrame({"id": [f"c{n}" for n in range(8)], "corpus": corpora, "emotion": emotions})
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("features")
+    random = np.random.default_rng(1)
+    for corpus, rows in table().groupby("corpus"):
+        names = {"clean": [*rows["id"], "held_out"], "augmented": [f"{name}#{n}" for name in [*rows["id"], "held_out"] for n in (1, 2)]}
+        for variant, ids in names.items():
+            spectrograms = [(i, _number(i) + random.normal(0, 0.01, (N_FRAMES, N_BANDS))) for i in ids]
+            columns = [(i, np.array([[_number(i), np.nan, 7]])) for i in ids]
+            write_arrays(folder / "spectrogram" / variant / corpus, spectrograms, dtype="float32", recipe={})
+            write_arrays(folder / "prosody" / variant / corpus, columns, dtype="float32", recipe={})
+    return Features(folder)
+
+
+def _number(name):
+    """Clip c3 is 3, its copy c3#1 is 103, and what belongs to no training row is huge."""
+    parent, _, copy = name.partition("#")
+    return 1e6 if parent == "held_out" else int(parent[1:]) + 100 * bool(copy)
+
+
+@pytest.fixture
+def batches(features):
+    def make(params=STILL, kinds=BOTH, rows=None, seed=1):
+        return Batches(table() if rows is None else rows, features, kinds, EMOTIONS, params, seed)
+
+    return make
+
+
+def drawn(batches, epochs):
+    """How often each clip came, by its prosody."""
+    values = np.concatenate([inputs["prosody"][:, 0] for n in epochs for inputs, _ in batches.epoch(n)])
+    return Counter(int(value) for value in values)
+
+
+def same(one, other):
+    return all(
+        np.array_equal(targets, targets_again) and all(np.array_equal(inputs[k], again[k], equal_nan=True) for k in inputs)
+        for (inputs, targets), (again, targets_again) in zip(one, other, strict=True)
+    )
+
+
+def test_an_epoch_is_the_same_whenever_it_is_asked_for_and_unlike_the_others(batches):
+    first = list(batches(ALL).epoch(3))
+    another = batches(ALL)
+    list(another.epoch(1))
+    assert same(first, list(another.epoch(3)))
+    assert not same(first, list(another.epoch(4)))
+    assert not same(first, list(batches(ALL, seed=2).epoch(3)))
+
+
+def test_shapes_and_types(batches):
+    assert len(batches()) == 2
+    for inputs, targets in batches(ALL).epoch(1):
+        assert inputs["spectrogram"].shape == (4, 20, N_BANDS) and inputs["prosody"].shape == (4, N_COLUMNS)
+        assert {inputs["spectrogram"].dtype, inputs["prosody"].dtype, targets.dtype} == {np.dtype("float32")}
+    ((inputs, _), _) = batches(kinds=("prosody",)).epoch(1)
+    assert list(inputs) == ["prosody"]
+
+
+def test_nothing_asked_leaves_the_features_as_stored(batches, features):
+    for inputs, targets in batches().epoch(1):
+        for spectrogram, prosody, target in zip(inputs["spectrogram"], inputs["prosody"], targets, strict=True):
+            row = table().iloc[int(prosody[0])]
+            stored = features.store("spectrogram", "clean", row["corpus"])[row["id"]]
+            np.testing.assert_allclose(spectrogram[:N_FRAMES], stored, rtol=1e-5)
+            assert np.isnan(spectrogram[N_FRAMES:]).all()
+            assert np.isnan(prosody[1]) and prosody[2] == 7
+            assert target.tolist() == [emotion == row["emotion"] for emotion in EMOTIONS]
+
+
+def test_every_row_comes_as_often_as_expected_give_or_take_one(batches):
+    for epoch in range(1, 6):
+        counts = drawn(batches(replace(STILL, batch_size=3)), [epoch])  # 6 of 8 rows
+        assert max(counts.values()) == 1 and sum(counts.values()) == 6
+    few = batches(replace(STILL, batch_size=20))  # 20 draws of 8 rows: 2.5 each
+    assert len(few) == 1
+    for epoch in range(1, 6):
+        counts = drawn(few, [epoch])
+        assert set(counts) == set(range(8)) and set(counts.values()) <= {2, 3}
+
+
+def test_corpora_and_emotions_are_balanced_as_far_as_asked(batches):
+    def share(**balance):
+        many = batches(replace(STILL, batch_size=1000, **balance), kinds=("prosody",))
+        counts = drawn(many, [1])
+        return {n: counts[n] / 1000 for n in range(8)}
+
+    assert share()[0] == pytest.approx(1 / 8, abs=0.005)
+    corpora = share(corpus_balance=1.0)
+    assert sum(corpora[n] for n in range(6)) == pytest.approx(1 / 2, abs=0.005)
+    both = share(corpus_balance=1.0, emotion_balance=1.0)
+    assert sum(both[n] for n in range(4)) == pytest.approx(1 / 6, abs=0.005)
+    assert both[4] == pytest.approx(1 / 6, abs=0.005) and both[6] == pytest.approx(1 / 4, abs=0.005)
+    half = share(corpus_balance=0.5)
+    assert 1 / 2 < sum(half[n] for n in range(6)) < 6 / 8
+
+
+def test_copies_stand_in_for_the_given_rows_alone(batches):
+    rows = table()[:3]
+    counts = drawn(batches(replace(STILL, augmented_share=0.5, batch_size=300), rows=rows), [1, 2])
+    assert set(counts) == {0, 1, 2, 100, 101, 102}
+    assert sum(counts[n] for n in (100, 101, 102)) / 600 == pytest.approx(0.5, abs=0.1)
+    assert set(drawn(batches(replace(STILL, augmented_share=1.0), rows=rows), [1])) <= {100, 101, 102}
+    assert set(drawn(batches(rows=rows), [1, 2])) == {0, 1, 2}
+
+
+def test_mixup_blends_inputs_and_targets_alike(batches):
+    blended = 0
+    for inputs, targets in batches(replace(STILL, mixup=1.0, batch_size=64)).epoch(1):
+        np.testing.assert_allclose(targets.sum(axis=1), 1.0, rtol=1e-5)
+        assert (targets >= 0).all()
+        assert np.isnan(inputs["prosody"][:, 1]).all() and np.isfinite(inputs["prosody"][:, 0]).all()
+        level = np.nanmean(inputs["spectrogram"], axis=(1, 2))
+        np.testing.assert_allclose(level, inputs["prosody"][:, 0], atol=0.05)
+        blended += ((targets > 0).sum(axis=1) > 1).sum()
+    assert blended > 10
+
+
+def test_what_is_undefined_in_the_partner_keeps_its_own_value(batches):
+    inputs = {"prosody": np.array([[1, np.nan], [3, 5]], np.float32)}
+    for seed in range(5):
+        mixed, _ = batches(replace(STILL, mixup=1.0))._mix(inputs, np.eye(2, dtype=np.float32), np.random.default_rng(seed))
+        assert np.isnan(mixed["prosody"][0, 1]) and mixed["prosody"][1, 1] == 5
+        assert 1 <= mixed["prosody"][0, 0] <= 3
+
+
+def test_prosodic_noise_is_in_training_deviations_and_columns_drop_out(batches):
+    noisy = batches(replace(STILL, noise=0.5, batch_size=1000), kinds=("prosody",))
+    noisy.deviation = np.array([0.0, 1.0, 4.0], np.float32)
+    ((inputs, _),) = noisy.epoch(1)
+    assert set(inputs["prosody"][:, 0]) == set(range(8))
+    assert inputs["prosody"][:, 2].std() == pytest.approx(2.0, rel=0.1)
+    assert np.isnan(inputs["prosody"][:, 1]).all()
+    ((inputs, _),) = batches(replace(STILL, column_dropout=0.25, batch_size=1000), kinds=("prosody",)).epoch(1)
+    assert np.isnan(inputs["prosody"][:, [0, 2]]).mean(axis=0) == pytest.approx(0.25, abs=0.05)
+
+
+def clip(n_frames=18):
+    """Time along one axis, bands along the other, all values different."""
+    return (np.arange(n_frames)[:, None] + np.arange(N_BANDS) / 100).astype(np.float32)
+
+
+def test_long_clips_are_cropped_somewhere_and_short_ones_padded():
+    starts = set()
+    for seed in range(20):
+        view = disturb(clip(24), STILL, np.random.default_rng(seed))
+        assert view.shape == (20, N_BANDS)
+        starts.add(round(float(view[0, 0])))
+        np.testing.assert_allclose(np.diff(view[:, 0]), 1.0, rtol=1e-5)
+    assert starts == {0, 1, 2, 3, 4}
+    assert np.isnan(disturb(clip(1), STILL, np.random.default_rng(0))[1:]).all()
+
+
+@pytest.mark.parametrize(("tempo", "n_frames"), [(0.9, 20), (1.0, 18), (1.5, 12)])
+def test_tempo_changes_the_length_and_neither_ends_nor_bands(tempo, n_frames):
+    view = disturb(clip(), replace(STILL, minimum_tempo=tempo, maximum_tempo=tempo), np.random.default_rng(0))
+    defined = view[~np.isnan(view[:, 0])]
+    assert len(defined) == n_frames
+    np.testing.assert_allclose(defined[[0, -1]], clip()[[0, -1]], rtol=1e-5)
+    np.testing.assert_allclose(defined - defined[:, :1], np.tile(np.arange(N_BANDS) / 100, (n_frames, 1)), atol=1e-4)
+
+
+def test_gain_tilt_and_band_shift():
+    random = np.random.default_rng(0)
+    gains = [disturb(clip(), replace(STILL, gain_db=3.0), random)[:18] - clip() for _ in range(200)]
+    assert max(np.ptp(gain) for gain in gains) < 1e-4
+    assert np.std([gain.mean() for gain in gains]) == pytest.approx(3.0, rel=0.2)
+    tilt = disturb(clip(), replace(STILL, tilt_db=3.0), random)[:18] - clip()
+    assert tilt.mean() == pytest.approx(0.0, abs=1e-4) and np.ptp(np.diff(tilt, axis=1)) < 1e-4
+    shifts = [disturb(clip(), replace(STILL, band_shift=2.0), random)[0] * 100 for _ in range(200)]
+    assert min(shift[3] for shift in shifts) == pytest.approx(1, abs=0.1)
+    assert max(shift[3] for shift in shifts) == pytest.approx(5, abs=0.1)
+    assert all(0 <= shift.min() and shift.max() <= N_BANDS - 1 + 1e-4 for shift in shifts), "edge bands are repeated"
+
+
+def test_masks_are_of_time_and_bands_filled_with_the_mean_and_no_wider_than_allowed():
+    widths = {"time": set(), "bands": set()}
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        for axis, kind in [(1, "time"), (0, "bands")]:
+            params = replace(STILL, time_masks=kind == "time", band_masks=kind == "bands")
+            changed = disturb(clip(), params, random)[:18] != clip()
+            masked = np.flatnonzero(changed.all(axis=axis))
+            assert changed.sum() == len(masked) * changed.shape[axis], "whole frames or whole bands"
+            assert len(masked) == 0 or np.ptp(masked) == len(masked) - 1
+            widths[kind].add(len(masked))
+    assert widths == {"time": set(range(7)), "bands": set(range(4))}
+    masked = disturb(clip(), replace(STILL, time_masks=1), np.random.default_rng(5))[:18]
+    assert masked[(masked != clip()).all(axis=1)] == pytest.approx(clip().mean())
+
+
+def test_the_clip_given_is_left_as_it_is():
+    given = clip()
+    disturb(given, ALL, np.random.default_rng(0))
+    assert np.array_equal(given, clip())

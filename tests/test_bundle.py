@@ -1,0 +1,101 @@
+"""Bundles: equal models are equal bytes, and a damaged archive is one sentence."""
+
+import io
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+from ser.bundle import BundleError, load_description, load_model, save_model
+from ser.layers import Standardization
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(1)
+    prosody = keras.Input((3,), name="prosody")
+    hidden = keras.layers.Dense(4)(Standardization()(prosody))  # two layers, to share what Keras names by memory address
+    return keras.Model(prosody, keras.layers.Dense(2)(hidden))
+
+
+@pytest.fixture(scope="module")
+def archive(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("bundle") / "model.keras"
+    save_model(model, path)
+    return path
+
+
+def test_equal_models_are_equal_bytes_without_a_date(model, archive, tmp_path):
+    save_model(load_model(archive.parent), tmp_path / "model.keras")
+    assert (tmp_path / "model.keras").read_bytes() == archive.read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+    with zipfile.ZipFile(archive) as file:
+        assert {entry.date_time for entry in file.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert set(json.loads(file.read("metadata.json"))) == {"keras_version"}
+    model.layers[1].set_statistics(np.ones(3), np.ones(3))
+    save_model(model, tmp_path / "model.keras")
+    assert (tmp_path / "model.keras").read_bytes() != archive.read_bytes()
+
+
+def test_keras_itself_reads_the_archive(archive):
+    x = np.array([[1.0, np.nan, 3.0]], np.float32)
+    answer = keras.saving.load_model(archive).predict_on_batch(x)
+    assert np.array_equal(answer, load_model(archive.parent).predict_on_batch(x))
+
+
+def rezipped(content, **changes):
+    """The archive with members replaced, or dropped where None."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(out, "w") as target:
+        for name in source.namelist():
+            member = changes.get(name.partition(".")[0], lambda x: x)(source.read(name))
+            if member is not None:
+                target.writestr(name, member)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: b"no archive at all" * 100,
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:-30],
+        lambda content: content[:400] + bytes([content[400] ^ 255]) + content[401:],
+        lambda content: content.replace(b"\x89HDF", b"\x00HDF"),
+        lambda content: rezipped(content, config=lambda x: None),
+        lambda content: rezipped(content, config=lambda x: x[:-9]),
+        lambda content: rezipped(content, config=lambda x: b"{}"),
+        lambda content: rezipped(content, config=lambda x: x.replace(b"Standardization", b"Renamed")),
+        lambda content: rezipped(content, model=lambda x: None),
+        lambda content: rezipped(content, model=lambda x: x[:600]),
+        lambda content: rezipped(content, config=lambda x: x.replace(b'"units": 2', b'"units": 3')),
+    ],
+)
+def test_a_damaged_archive_is_one_sentence(archive, tmp_path, damage):
+    content = damage(archive.read_bytes())
+    assert content != archive.read_bytes()
+    (tmp_path / "model.keras").write_bytes(content)
+    with pytest.raises(BundleError, match=r"model.keras: no readable Keras archive \(\w+\); run `dvc repro`"):
+        load_model(tmp_path)
+
+
+def test_an_archive_with_code_in_it_is_not_run(tmp_path):
+    inputs = keras.Input((3,))
+    keras.Model(inputs, keras.layers.Lambda(lambda x: x + 1)(inputs)).save(tmp_path / "model.keras")
+    with pytest.raises(BundleError):
+        load_model(tmp_path)
+
+
+def test_missing_files_are_named(tmp_path):
+    with pytest.raises(BundleError, match="model.keras: no readable Keras archive"):
+        load_model(tmp_path)
+    with pytest.raises(BundleError, match="bundle.json: missing or not JSON; run `dvc repro`"):
+        load_description(tmp_path)
+    (tmp_path / "bundle.json").write_text('{"emotions": [')
+    with pytest.raises(BundleError, match="bundle.json: missing or not JSON"):
+        load_description(tmp_path)
+    (tmp_path / "bundle.json").write_text('{"emotions": ["happy"]}')
+    assert load_description(tmp_path) == {"emotions": ["happy"]}

@@ -1,0 +1,95 @@
+"""Architectures at the project's own sizes: small, proof against gaps, and joined with their weights."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from ser.architectures import ArchitectureError, load_architecture
+from ser.params import load_params
+
+SHAPES = {"spectrogram": (40, 64), "prosody": (20,)}
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+
+
+def build(name, **extra):
+    keras.utils.set_random_seed(1)
+    architecture = load_architecture(name)
+    sizes = load_params(f"models.{name}.architecture", architecture.Params, PARAMS)
+    sizes = replace(sizes, **{key: extra.pop(key) for key in list(extra) if hasattr(sizes, key)})
+    return architecture.build({kind: SHAPES[kind] for kind in architecture.INPUTS}, 7, sizes, **extra)
+
+
+@pytest.fixture(scope="module")
+def models():
+    cnn = build("cnn")
+    return {"cnn": cnn, "prosody": build("prosody"), "hybrid": build("hybrid", base=cnn)}
+
+
+def examples(model, n=3):
+    random = np.random.default_rng(1)
+    return {x.name: random.normal(-40, 15, (n, *x.shape[1:])).astype(np.float32) for x in model.inputs}
+
+
+@pytest.mark.parametrize("name", ["cnn", "prosody", "hybrid"])
+def test_names_inputs_and_size(models, name):
+    model = models[name]
+    assert model.name == name
+    assert {x.name for x in model.inputs} == set(load_architecture(name).INPUTS)
+    assert model.output_shape == (None, 7)
+    assert 1000 < model.count_params() < 1_000_000
+
+
+@pytest.mark.parametrize("name", ["cnn", "prosody", "hybrid"])
+def test_gaps_and_padding_give_probabilities(models, name):
+    inputs = examples(models[name])
+    for x in inputs.values():
+        x[0, x.shape[1] // 2 :] = np.nan
+        x[1] = np.nan
+    output = models[name].predict_on_batch(inputs)
+    assert output.shape == (3, 7) and output.dtype == np.float32
+    assert np.isfinite(output).all() and (output >= 0).all()
+    np.testing.assert_allclose(output.sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_the_cnn_does_not_hear_gain(models):
+    inputs = examples(models["cnn"])
+    louder = {"spectrogram": inputs["spectrogram"] + np.float32(12)}
+    np.testing.assert_allclose(models["cnn"].predict_on_batch(louder), models["cnn"].predict_on_batch(inputs), atol=1e-4)
+
+
+def test_every_frame_length_is_halved_alike_by_frames_and_mask():
+    """Odd lengths round up at each halving, in convolutions as in the mask, or the pooling would not fit."""
+    sizes = load_architecture("cnn").Params(4, (4, 4), attention_units=4, embedding=4, dropout=0.0, level_free=False)
+    model = load_architecture("cnn").build({"spectrogram": (None, 8)}, 3, sizes)
+    for n_frames in (1, 2, 7, 8, 9, 17, 188):
+        output = model({"spectrogram": np.zeros((1, n_frames, 8), np.float32)})
+        assert np.isfinite(keras.ops.convert_to_numpy(output)).all()
+
+
+def test_the_hybrid_takes_over_the_trained_base(models):
+    inner = models["hybrid"].get_layer("cnn")
+    cnn = models["cnn"]
+    embedding = keras.Model(cnn.inputs[0], cnn.get_layer("embedding").output)
+    x = examples(cnn)["spectrogram"]
+    assert np.array_equal(inner.predict_on_batch(x), embedding.predict_on_batch(x))
+    assert np.array_equal(inner.get_layer("standardise_spectrogram").mean, cnn.get_layer("standardise_spectrogram").mean)
+    shared = {weight.path for weight in cnn.weights} & {weight.path for weight in models["hybrid"].weights}
+    assert len(shared) == len(cnn.weights) - 2, "all but the CNN's own softmax"
+
+
+@pytest.mark.parametrize("train_base", [True, False])
+def test_the_base_goes_on_learning_only_if_asked(train_base):
+    sizes = load_architecture("cnn").Params(4, (4,), attention_units=4, embedding=4, dropout=0.0, level_free=True)
+    base = load_architecture("cnn").build({"spectrogram": SHAPES["spectrogram"]}, 7, sizes)
+    hybrid = build("hybrid", base=base, train_base=train_base, units=(8,), fused_units=8)
+    names = {variable.path.split("/")[0] for variable in hybrid.trainable_variables}
+    assert ("embedding" in names) == train_base
+    assert "batch_normalization" in "".join(names), "the prosodic branch learns in any case"
+
+
+def test_an_unknown_model_is_named_with_the_way_out():
+    with pytest.raises(ArchitectureError, match="no model 'svm': write ser/models/svm.py"):
+        load_architecture("svm")

@@ -1,0 +1,215 @@
+"""The trainer: a complete bundle, the same bytes each time, and nothing learned from clips held out."""
+
+import json
+import logging
+import shutil
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow
+
+from ser.architectures import load_architecture
+from ser.arrays import Arrays, write_arrays
+from ser.batches import BatchParams
+from ser.bundle import load_description, load_model
+from ser.files import read_csv, write_csv
+from ser.inference import probabilities
+from ser.trainer import Trainer, TrainerError, split_hash
+from ser.training import TrainParams
+
+EMOTIONS = ("neutral", "happy", "sad")
+SIZES = {
+    "cnn": {"stem_filters": 2, "filters": (2,), "attention_units": 2, "embedding": 4, "dropout": 0.2, "level_free": True},
+    "prosody": {"units": (4,), "dropout": 0.2},
+    "hybrid": {"units": (4,), "dropout": 0.2, "fused_units": 4, "train_base": True},
+}
+BATCHES = BatchParams(
+    batch_size=4, n_frames=12, augmented_share=0.5, corpus_balance=0.5, emotion_balance=1.0, minimum_tempo=0.9, maximum_tempo=1.1,
+    gain_db=1.0, tilt_db=1.0, band_shift=1.0, time_masks=1, maximum_time_mask=3, band_masks=1, maximum_band_mask=2,
+    mixup=0.5, noise=0.1, column_dropout=0.1,
+)  # fmt: skip
+FILES = ["bundle.json", "history.csv", "model.keras", "params.json"]
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def live(monkeypatch):
+    """MLflow's place taken by a list; `kill_at` ends the process in mid-training, as it were."""
+    live = SimpleNamespace(epochs=[], kill_at=None, finished=False)
+
+    def log(epoch, values):
+        live.epochs.append(epoch)
+        if epoch == live.kill_at:
+            raise Killed
+
+    live.log, live.finish = log, lambda: setattr(live, "finished", True)
+    monkeypatch.setattr("ser.trainer.LiveRun", SimpleNamespace(start=lambda *args: live))
+    tensorflow.config.run_functions_eagerly(True)  # few steps: building graphs would take most of the time
+    yield live
+    tensorflow.config.run_functions_eagerly(False)
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Two corpora of four speakers each, three emotions, as the stages before leave them."""
+    random = np.random.default_rng(1)
+    rows = [
+        {
+            "id": f"{corpus}_{speaker}_{emotion}",
+            "corpus": corpus,
+            "speaker": f"{corpus}_{speaker}",
+            "emotion": emotion,
+            "split": ("train", "train", "validation", "test")[speaker],
+        }
+        for corpus in ("emodb", "ravdess")
+        for speaker in range(4)
+        for emotion in EMOTIONS
+    ]
+    write_csv(tmp_path / "cleaned.csv", pd.DataFrame(rows))
+    for corpus in ("emodb", "ravdess"):
+        clean = [row for row in rows if row["corpus"] == corpus]
+        copies = [{**row, "id": f"{row['id']}#1"} for row in clean if row["split"] == "train"]
+        for variant, members in [("clean", clean), ("augmented", copies)]:
+            spectrograms, columns = [], []
+            for row in members:
+                shift = EMOTIONS.index(row["emotion"])
+                spectrograms.append((row["id"], random.normal(-40 + shift, 5, (random.integers(6, 30), 6))))
+                columns.append((row["id"], np.where(random.random((1, 3)) < 0.2, np.nan, random.normal(shift, 1, (1, 3)))))
+            folder = tmp_path / "features"
+            write_arrays(folder / "spectrogram" / variant / corpus, spectrograms, dtype="float16", recipe={"name": "Spectrogram"})
+            write_arrays(folder / "prosody" / variant / corpus, columns, dtype="float32", recipe={"name": "Prosody"}, columns="abc")
+    return tmp_path
+
+
+def train(project, name, models="models", epochs=2, **settings):
+    """Train as a new process would: Keras counts the layers of a process into their names."""
+    keras.backend.clear_session()
+    architecture = load_architecture(name)
+    training = TrainParams(
+        seed=1, epochs=epochs, patience=9, learning_rate=0.01, weight_decay=0.01, warmup_share=0.1, label_smoothing=0.1,
+        average=0.9, precision="float32",
+    )  # fmt: skip
+    trainer = Trainer(name, architecture, architecture.Params(**{**SIZES[name], **settings}), training, BATCHES, EMOTIONS)
+    out = project / models / name
+    trainer.run(project / "cleaned.csv", project / "features", out, project / "resume")
+    return out
+
+
+def edit(project, change):
+    table = read_csv(project / "cleaned.csv")
+    change(table)
+    write_csv(project / "cleaned.csv", table)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_run_leaves_a_complete_bundle_and_nothing_else(project, live, caplog):
+    caplog.set_level(logging.INFO)
+    out = train(project, "prosody")
+    assert sorted(contents(out)) == FILES
+    assert sorted(path.name for path in project.iterdir()) == ["cleaned.csv", "features", "models", "resume"]
+    assert list((project / "resume").iterdir()) == [] and [path.name for path in out.parent.iterdir()] == ["prosody"]
+    bundle = load_description(out)
+    assert bundle["emotions"] == list(EMOTIONS) and bundle["model"] == "prosody"
+    assert bundle["inputs"] == {"prosody": {"name": "Prosody", "columns": ["a", "b", "c"]}}
+    assert bundle["corpora"] == ["emodb", "ravdess"] and bundle["n_frames"] == 12
+    assert bundle["n_parameters"] == load_model(out).count_params()
+    assert bundle["split_sha256"] == split_hash(project / "cleaned.csv")
+    history = pd.read_csv(out / "history.csv")
+    assert list(history["epoch"]) == live.epochs == [1, 2] and live.finished
+    assert bundle["validation"]["validation_uar"] == pytest.approx(history["validation_uar"].max(), abs=1e-6)
+    params = json.loads((out / "params.json").read_text())
+    assert params["architecture"] == {"units": [4], "dropout": 0.2} and params["training"]["epochs"] == 2
+    assert "train prosody: 12 utterances of 4 speakers, validated on 6 of 2" in caplog.text
+    assert "prosody epoch 2/2: loss" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["prosody", "cnn"])
+def test_two_trainings_are_equal_bytes_even_if_one_was_killed(project, live, name):
+    once = contents(train(project, name))
+    live.kill_at = 1
+    with pytest.raises(Killed):
+        train(project, name, "again")
+    assert not (project / "again").exists()
+    assert len(list((project / "resume" / name).iterdir())) == 1
+    live.kill_at, live.epochs[:] = None, []
+    assert contents(train(project, name, "again")) == once
+    assert live.epochs == [1, 2]
+
+
+def test_a_state_left_by_other_settings_is_not_taken_up(project, live):
+    once = contents(train(project, "prosody"))
+    live.kill_at = 1
+    with pytest.raises(Killed):
+        train(project, "prosody", "again", dropout=0.7)
+    live.kill_at = None
+    assert contents(train(project, "prosody", "again")) == once
+    assert not (project / "resume/prosody").exists()
+
+
+def test_the_statistics_are_of_the_training_clips_alone(project):
+    before = load_model(train(project, "prosody", epochs=1)).get_layer("standardise_prosody")
+    rows = read_csv(project / "cleaned.csv").query("split == 'train'")
+    values = np.concatenate([_stored(project, row.corpus)[row.id] for row in rows.itertuples()])
+    np.testing.assert_allclose(before.mean, np.nanmean(values, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(before.deviation, np.nanstd(values, axis=0), rtol=1e-5)
+    held_out = set(read_csv(project / "cleaned.csv").query("split != 'train'")["id"])
+    for corpus in ("emodb", "ravdess"):
+        items = [(name, value * 100 if name in held_out else value) for name, value in _stored(project, corpus).items()]
+        write_arrays(project / "features/prosody/clean" / corpus, items, dtype="float32", recipe={})
+    after = load_model(train(project, "prosody", epochs=1)).get_layer("standardise_prosody")
+    assert np.array_equal(after.mean, before.mean) and np.array_equal(after.deviation, before.deviation)
+
+
+def _stored(project, corpus):
+    store = Arrays(project / "features/prosody/clean" / corpus)
+    return {name: store[name] for name in store.ids}
+
+
+def test_the_hybrid_builds_on_the_trained_cnn_beside_it(project):
+    cnn = load_model(train(project, "cnn", epochs=1))
+    out = train(project, "hybrid", epochs=1, train_base=False)
+    hybrid = load_model(out)
+    for layer in ("embedding", "standardise_spectrogram"):
+        pairs = zip(hybrid.get_layer("cnn").get_layer(layer).weights, cnn.get_layer(layer).weights, strict=True)
+        assert all(np.allclose(one, other, rtol=1e-5) for one, other in pairs), "but for the rounding of the average"
+    assert set(load_description(out)["inputs"]) == {"spectrogram", "prosody"}
+    row = read_csv(project / "cleaned.csv").iloc[-1]
+    assert probabilities(out, project / "features", [row["id"]], [row["corpus"]]).sum() == pytest.approx(1.0)
+
+
+def test_a_missing_base_or_store_is_named_with_the_way_out(project):
+    with pytest.raises(TrainerError, match="models/cnn/model.keras: no such file; run `dvc repro`"):
+        train(project, "hybrid")
+    shutil.rmtree(project / "features/prosody/augmented/ravdess")
+    with pytest.raises(TrainerError, match="prosody/augmented/ravdess/index.csv: no such file; run `dvc repro`"):
+        train(project, "prosody")
+
+
+def test_a_table_without_training_rows_is_refused(project):
+    edit(project, lambda table: table.__setitem__("split", "test"))
+    with pytest.raises(TrainerError, match="cleaned.csv: no row has split 'train'"):
+        train(project, "prosody")
+
+
+def test_without_validation_rows_the_last_epoch_is_described(project):
+    edit(project, lambda table: table.__setitem__("split", table["split"].replace("validation", "test")))
+    assert load_description(train(project, "prosody"))["validation"]["epoch"] == 2
+
+
+def test_the_split_hash_follows_who_is_in_which_part_and_nothing_else(project):
+    path = project / "cleaned.csv"
+    before = split_hash(path)
+    write_csv(path, read_csv(path)[::-1].assign(sentence="dogs"))
+    assert split_hash(path) == before
+    edit(project, lambda table: table.__setitem__("split", table["split"].replace("validation", "test")))
+    assert split_hash(path) != before

@@ -1,0 +1,188 @@
+"""Training: it learns, keeps its best epoch, and a killed one ends with the same bits as one left alone."""
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from ser.arrays import write_arrays
+from ser.batches import Batches, BatchParams
+from ser.features import Features
+from ser.models.prosody import Params, build
+from ser.training import TrainParams, Validation, fit, forget, schedule
+
+EMOTIONS = ("neutral", "happy", "sad")
+KINDS = ("prosody",)
+BATCHES = BatchParams(
+    batch_size=8, n_frames=1, augmented_share=0.0, corpus_balance=0.5, emotion_balance=1.0, minimum_tempo=1.0, maximum_tempo=1.0,
+    gain_db=0.0, tilt_db=0.0, band_shift=0.0, time_masks=0, maximum_time_mask=0, band_masks=0, maximum_band_mask=0,
+    mixup=0.3, noise=0.1, column_dropout=0.1,
+)  # fmt: skip
+
+
+def settings(**changed):
+    standard = {
+        "seed": 1, "epochs": 6, "patience": 6, "learning_rate": 0.02, "weight_decay": 0.01, "warmup_share": 0.1,
+        "label_smoothing": 0.1, "average": 0.9, "precision": "float32",
+    }  # fmt: skip
+    return TrainParams(**{**standard, **changed})
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Emotions that differ in three columns; even clips are for training, odd ones for validation."""
+    folder = tmp_path_factory.mktemp("features")
+    random = np.random.default_rng(1)
+    rows = pd.DataFrame({"id": [f"c{n}" for n in range(60)], "corpus": "emodb"})
+    rows["emotion"] = [EMOTIONS[n // 2 % 3] for n in range(60)]
+    columns = [(row.id, (np.eye(3)[[EMOTIONS.index(row.emotion)]] * 3 + random.normal(0, 0.5, (1, 3)))) for row in rows.itertuples()]
+    write_arrays(folder / "prosody/clean/emodb", columns, dtype="float32", recipe={})
+    write_arrays(folder / "prosody/augmented/emodb", [], dtype="float32", recipe={})
+    return rows[::2].reset_index(drop=True), rows[1::2].reset_index(drop=True), Features(folder)
+
+
+@pytest.fixture(scope="module")
+def train(corpus):
+    """Train from scratch, or from the state file given, as a new process would."""
+    rows, validation_rows, features = corpus
+
+    def run(resume, params=None, report=lambda epoch, values: None, validation=None):
+        params = params or settings()
+        keras.utils.set_random_seed(params.seed)
+        model = build({"prosody": (3,)}, 3, Params(units=(8,), dropout=0.3))
+        batches = Batches(rows, features, KINDS, EMOTIONS, BATCHES, params.seed)
+        batches.deviation = np.ones(3, np.float32)
+        validation = validation or Validation(validation_rows, features, KINDS, EMOTIONS, 1)
+        return model, fit(model, batches, validation, params, resume, report)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def undisturbed(train, tmp_path_factory):
+    return train(tmp_path_factory.mktemp("resume") / "a.npz")
+
+
+class Scripted:
+    """Validation whose scores are given, and which keeps the weights it was shown."""
+
+    def __init__(self, *scores):
+        self.rows, self.scores, self.shown = scores, scores, []
+
+    def score(self, model):
+        self.model = model
+        self.shown.append(model.get_weights())
+        return {"validation_uar": self.scores[len(self.shown) - 1]}
+
+
+def equal(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_what_can_be_told_apart_is_learned(train, tmp_path):
+    _, history = train(tmp_path / "a.npz", settings(epochs=30, patience=30))
+    assert [row["epoch"] for row in history] == list(range(1, 31))
+    assert set(history[0]) == {"epoch", "loss", "learning_rate", "validation_loss", "validation_uar"}
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert history[-1]["validation_loss"] < history[0]["validation_loss"]
+    assert history[-1]["validation_uar"] > 0.9
+    assert history[2]["learning_rate"] > history[-1]["learning_rate"] > 0
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("epoch", [1, 4, 6])
+def test_a_killed_training_goes_on_to_the_same_bits(train, undisturbed, tmp_path, epoch, monkeypatch):
+    def kill(number, values):
+        if number == epoch:
+            raise Killed
+
+    resume, reported, asked = tmp_path / "cnn/a.npz", [], []
+    with pytest.raises(Killed):
+        train(resume, report=kill)
+    assert [path.name for path in resume.parent.iterdir()] == ["a.npz"]
+    epochs = Batches.epoch
+    monkeypatch.setattr(Batches, "epoch", lambda self, number: asked.append(number) or epochs(self, number))
+    model, history = train(resume, report=lambda number, values: reported.append((number, values)))
+    whole, expected = undisturbed
+    assert asked == list(range(epoch + 1, 7)), "done epochs are not trained again"
+    assert history == expected
+    assert equal(model.get_weights(), whole.get_weights())
+    assert reported == [(row["epoch"], row) for row in expected]
+
+
+def test_a_training_killed_amid_an_epoch_repeats_that_epoch(train, undisturbed, tmp_path, monkeypatch):
+    steps = []
+
+    def die_at_the_eighth_step(self, inputs, targets):
+        steps.append(1)
+        if len(steps) == 8:  # the second of the third epoch
+            raise Killed
+        return original(self, inputs, targets)
+
+    original = keras.Model.train_on_batch
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(keras.Model, "train_on_batch", die_at_the_eighth_step)
+        train(tmp_path / "a.npz")
+    model, history = train(tmp_path / "a.npz")
+    assert history == undisturbed[1]
+    assert equal(model.get_weights(), undisturbed[0].get_weights())
+
+
+def test_the_best_epoch_is_kept_averaged_and_a_tie_goes_to_the_later(train, tmp_path):
+    validation, own = Scripted(0.2, 0.8, 0.8, 0.5), []
+    model, history = train(tmp_path / "a.npz", settings(epochs=4), lambda *_: own.append(validation.model.get_weights()), validation)
+    assert [row["validation_uar"] for row in history] == [0.2, 0.8, 0.8, 0.5]
+    assert equal(model.get_weights(), validation.shown[2])
+    assert not equal(validation.shown[1], validation.shown[2])
+    assert not equal(own[2], validation.shown[2]), "the average is judged, while the weights themselves go on learning"
+
+
+def test_patience_ends_it(train, tmp_path):
+    validation = Scripted(0.5, 0.9, 0.1, 0.1, 0.1, 0.1)
+    _, history = train(tmp_path / "a.npz", settings(patience=2), validation=validation)
+    assert len(history) == 4
+
+
+def test_without_validation_the_last_epoch_is_kept(train, corpus, tmp_path):
+    nobody = Validation(corpus[1][:0], corpus[2], KINDS, EMOTIONS, 1)
+    model, history = train(tmp_path / "a.npz", settings(epochs=2, average=0.0), validation=nobody)
+    assert set(history[0]) == {"epoch", "loss", "learning_rate"}
+    with np.load(tmp_path / "a.npz") as state:  # of the last epoch
+        assert equal([value.numpy() for value in model.variables], [state[f"variable_{n}"] for n in range(len(model.variables))])
+
+
+def test_validation_weighs_corpora_and_emotions_equally(monkeypatch):
+    rows = pd.DataFrame(
+        {
+            "id": list("abcdef"),
+            "corpus": ["tess"] * 4 + ["iesc"] * 2,
+            "emotion": ["happy", "happy", "happy", "sad", "neutral", "sad"],
+        }
+    )
+    said = np.array([1, 1, 0, 0, 0, 0])  # tess: 2/3 of happy, none of sad; iesc: all of neutral, none of sad
+    scores = np.where(np.eye(3)[said] == 1, 0.8, 0.1)
+    monkeypatch.setattr("ser.training.predict", lambda *args: scores)
+    found = Validation(rows, None, KINDS, EMOTIONS, 1).score(None)
+    assert found["validation_uar"] == pytest.approx((1 / 3 + 1 / 2) / 2)
+    assert found["validation_loss"] == pytest.approx(-(3 * np.log(0.8) + 3 * np.log(0.1)) / 6)
+
+
+def test_the_rate_rises_in_a_line_and_falls_in_half_a_cosine():
+    shares = [schedule(step, 100, 0.1) for step in range(100)]
+    assert shares[:10] == pytest.approx([0.1 * n for n in range(1, 11)])
+    assert shares[10] == 1.0 and shares[55] == pytest.approx(0.5)
+    assert all(a > b > 0 for a, b in zip(shares[10:], shares[11:], strict=False))
+    assert schedule(100, 100, 0.1) == pytest.approx(0.0)
+    assert schedule(0, 1, 0.0) == 1.0 and schedule(0, 1, 1.0) == 1.0
+
+
+def test_forgetting_sweeps_the_states_of_this_model(tmp_path):
+    for name in ("cnn/a.npz", "cnn/old.npz", "hybrid/b.npz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    forget(tmp_path / "cnn/a.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["hybrid"]
+    forget(tmp_path / "cnn/a.npz")
