@@ -114,6 +114,7 @@ def fit(
         state.save(resume)
         report(epoch, row)
     state.keep_best()
+    model.compiled, model.optimizer = False, None  # else its moments would be saved too, and triple the archive
     return state.history
 
 

@@ -8,6 +8,7 @@ from ser.demo import DemoParams, make_demo
 from tests.pipeline import FEWEST_CLIPS, TINY_MODELS, Project
 
 TINY = {"corpora.root": "data/raw", "corpora.use": ["emodb", "tess"], **FEWEST_CLIPS, **TINY_MODELS}
+TINY["models.cnn.training.epochs"] = 12  # of a step or two each: long enough to be killed in the middle
 
 
 def raw_corpora(folder, *corpora):

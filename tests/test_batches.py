@@ -51,8 +51,9 @@ def features(tmp_path_factory):
     folder = tmp_path_factory.mktemp("features")
     random = np.random.default_rng(1)
     for corpus, rows in table().groupby("corpus"):
-        names = {"clean": [*rows["id"], "held_out"], "augmented": [f"{name}#{n}" for name in [*rows["id"], "held_out"] for n in (1, 2)]}
-        for variant, ids in names.items():
+        clean = [*rows["id"], "held_out"]
+        copies = [f"{name}#{n}" for name in clean for n in (1, 2)]
+        for variant, ids in [("clean", clean), ("augmented", copies)]:
             spectrograms = [(i, _number(i) + random.normal(0, 0.01, (N_FRAMES, N_BANDS))) for i in ids]
             columns = [(i, np.array([[_number(i), np.nan, 7]])) for i in ids]
             write_arrays(folder / "spectrogram" / variant / corpus, spectrograms, dtype="float32", recipe={})

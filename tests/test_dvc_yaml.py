@@ -174,7 +174,9 @@ def test_a_model_depends_on_its_inputs_and_on_the_model_it_builds_on(model):
     features = f"data/features/{kinds[0]}" if len(kinds) == 1 else "data/features"
     for stage in (STAGES[f"train@{model}"], STAGES[f"evaluate@{model}"]):
         assert {path for path in deps(stage) if path.startswith("data/features")} == {features}
-    assert {path for path in deps(STAGES[f"train@{model}"]) if path.startswith("models/")} == ({f"models/{base}"} if base else set())
+    assert {path for path in deps(STAGES[f"train@{model}"]) if path.startswith("models/")} == (
+        {f"models/{base}"} if base else set()
+    )
 
 
 def test_every_architecture_has_its_stages():

@@ -21,7 +21,8 @@ def features(tmp_path_factory):
     random = np.random.default_rng(1)
     frames = [(name, random.normal(-40, 10, (n, N_BANDS))) for name, n in LENGTHS.items()]
     write_arrays(folder / "spectrogram/clean/emodb", frames, dtype="float16", recipe={})
-    write_arrays(folder / "prosody/clean/emodb", [(n, random.random((1, N_COLUMNS))) for n in LENGTHS], dtype="float32", recipe={})
+    columns = [(name, random.random((1, N_COLUMNS))) for name in LENGTHS]
+    write_arrays(folder / "prosody/clean/emodb", columns, dtype="float32", recipe={})
     return Features(folder)
 
 

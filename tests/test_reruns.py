@@ -59,29 +59,39 @@ CHANGES = [
         "prosody network code", {"train@prosody"}, {"train@prosody", "evaluate@prosody"} | ENDS, files=("ser/models/prosody.py",)
     ),
     Change(
-        "augmentation parameter", each("augment", CORPORA), each("augment", CORPORA) | AUGMENTED_HALF,
+        "augmentation parameter",
+        each("augment", CORPORA),
+        each("augment", CORPORA) | AUGMENTED_HALF,
         param=("augment.max_gain_db", 3.0),
-    ),  # fmt: skip
+    ),
     Change("augmentation code", each("augment", CORPORA), each("augment", CORPORA) | AUGMENTED_HALF, files=("ser/augment.py",)),
     Change(
         "prosody code", features("prosody", *BOTH), features("prosody", *BOTH) | PROSODY_AND_HYBRID, files=("ser/prosody.py",)
     ),
     Change(
-        "functionals parameter", features("prosody", *BOTH), features("prosody", *BOTH) | PROSODY_AND_HYBRID,
+        "functionals parameter",
+        features("prosody", *BOTH),
+        features("prosody", *BOTH) | PROSODY_AND_HYBRID,
         param=("functionals.n_mfcc", 13),
-    ),  # fmt: skip
+    ),
     Change(
-        "spectrogram parameter", features("spectrogram", *BOTH), features("spectrogram", *BOTH) | CNN_AND_HYBRID,
+        "spectrogram parameter",
+        features("spectrogram", *BOTH),
+        features("spectrogram", *BOTH) | CNN_AND_HYBRID,
         param=("spectrogram.n_mels", 40),
-    ),  # fmt: skip
+    ),
     Change(
-        "spectrogram code", features("spectrogram", *BOTH), features("spectrogram", *BOTH) | CNN_AND_HYBRID,
+        "spectrogram code",
+        features("spectrogram", *BOTH),
+        features("spectrogram", *BOTH) | CNN_AND_HYBRID,
         files=("ser/spectrogram.py",),
-    ),  # fmt: skip
+    ),
     Change(
-        "split seed", each("split", CORPORA) | {"audit"},
-        each("split", CORPORA) | each("augment", CORPORA) | {"unify"} | AUGMENTED_HALF, param=("split.seed", 9),
-    ),  # fmt: skip
+        "split seed",
+        each("split", CORPORA) | {"audit"},
+        each("split", CORPORA) | each("augment", CORPORA) | {"unify"} | AUGMENTED_HALF,
+        param=("split.seed", 9),
+    ),
     Change(
         "boredom kept", {"unify"} | each("train", MODELS), {"unify", "audit"} | ALL_MODELS, param=("emotions.boredom", "keep")
     ),
@@ -91,13 +101,16 @@ CHANGES = [
     Change("scoring code", each("evaluate", MODELS) | {"compare"}, each("evaluate", MODELS) | ENDS, files=("ser/scoring.py",)),
     Change("tracking code", {"track"}, {"track"}, files=("ser/tracking.py", "ser/figures.py")),
     Change(
-        "shorter clips accepted", each("collect", CORPORA),
-        each("collect", CORPORA) | each("split", CORPORA) | each("augment", CORPORA)
-        | {"unify"} | ALL_FEATURES | AUGMENTED_HALF, param=("audio.minimum_s", 0.05),
-    ),  # fmt: skip
+        "shorter clips accepted",
+        each("collect", CORPORA),
+        each("collect", CORPORA) | each("split", CORPORA) | each("augment", CORPORA) | {"unify"} | ALL_FEATURES | AUGMENTED_HALF,
+        param=("audio.minimum_s", 0.05),
+    ),
     Change("parameters of demo corpora under data/raw", set(), set(), param=("demo.strength", 0.5)),
     Change("app, command line, API", set(), set(), files=("app.py", "ser/cli.py", "ser/api.py", "app/main.py")),
-    Change("tests and texts", set(), set(), files=("tests/test_split.py", "tests/test_new.py", "README.md", "docs/add-a-corpus.md")),
+    Change(
+        "tests and texts", set(), set(), files=("tests/test_split.py", "tests/test_new.py", "README.md", "docs/add-a-corpus.md")
+    ),
     Change("settings of tools", set(), set(), files=("pyproject.toml", "Makefile", ".ci/run", "requirements.lock")),
 ]
 
@@ -155,7 +168,9 @@ def add_sixth(project):
     """A corpus in none of the five layouts, its description, its entry in the list."""
     folder = project.folder / "data/raw/sixth"
     source = project.folder / "data/sixth_source"
-    params = DemoParams(77, {**FEWEST_CLIPS["demo.speakers"], "emodb": 6}, FEWEST_CLIPS["demo.takes"], strength=1.0, variation=1.0)
+    params = DemoParams(
+        77, {**FEWEST_CLIPS["demo.speakers"], "emodb": 6}, FEWEST_CLIPS["demo.takes"], strength=1.0, variation=1.0
+    )
     make_demo("emodb", source, params)
     names = dict(zip(("03", "08", "09", "10", "11", "13"), ("dirk", "anna", "bea", "eli", "floor", "cato"), strict=True))
     for path in sorted((source / "wav").glob("*a01[FTN]a.wav")):
@@ -190,7 +205,7 @@ def test_a_missing_corpus_stops_the_run_before_any_work(tmp_path):
     assert process.returncode != 0
     assert ran(process.stdout) == {"locate"}
     (sentence,) = [line for line in process.stdout.splitlines() if line.startswith("error: ")]
-    assert str(tmp_path / "ser/data/raw/tess") in sentence and "TESS" in sentence, "where it was looked for"
+    assert str(tmp_path / "ser/data/raw/tess") in sentence and "Toronto" in sentence, "where it was looked for"
     assert "Download" in sentence and "corpora.use" in sentence, "how to get it, or do without"
     assert "Traceback" not in process.stdout
     assert {path.name for path in (project.folder / "data").iterdir()} <= {"raw"}
@@ -234,7 +249,9 @@ def test_a_random_split_warns_and_stamps_the_metrics(branches, undisturbed):
 def test_metrics_and_plots_are_shown_and_compared_across_branches(branches):
     project, _ = branches
     shown = project.json("dvc", "metrics", "show", "--json", "--all-branches")
-    heard = {name: shown[name]["data"]["metrics/prosody.json"]["data"]["test_speakers_heard_in_training"] for name in ("main", "heard")}
+    heard = {
+        name: shown[name]["data"]["metrics/prosody.json"]["data"]["test_speakers_heard_in_training"] for name in ("main", "heard")
+    }
     assert heard["main"] == 0 and heard["heard"] > 0
 
     changes = project.json("dvc", "metrics", "diff", "--json", "main", "heard")["diff"]["metrics/prosody.json"]

@@ -22,7 +22,7 @@ BATCHES = BatchParams(
 
 def settings(**changed):
     standard = {
-        "seed": 1, "epochs": 6, "patience": 6, "learning_rate": 0.02, "weight_decay": 0.01, "warmup_share": 0.1,
+        "seed": 1, "epochs": 4, "patience": 9, "learning_rate": 0.02, "weight_decay": 0.01, "warmup_share": 0.1,
         "label_smoothing": 0.1, "average": 0.9, "precision": "float32",
     }  # fmt: skip
     return TrainParams(**{**standard, **changed})
@@ -35,7 +35,7 @@ def corpus(tmp_path_factory):
     random = np.random.default_rng(1)
     rows = pd.DataFrame({"id": [f"c{n}" for n in range(60)], "corpus": "emodb"})
     rows["emotion"] = [EMOTIONS[n // 2 % 3] for n in range(60)]
-    columns = [(row.id, (np.eye(3)[[EMOTIONS.index(row.emotion)]] * 3 + random.normal(0, 0.5, (1, 3)))) for row in rows.itertuples()]
+    columns = [(f"c{n}", np.eye(3)[[n // 2 % 3]] * 3 + random.normal(0, 0.5, (1, 3))) for n in range(60)]
     write_arrays(folder / "prosody/clean/emodb", columns, dtype="float32", recipe={})
     write_arrays(folder / "prosody/augmented/emodb", [], dtype="float32", recipe={})
     return rows[::2].reset_index(drop=True), rows[1::2].reset_index(drop=True), Features(folder)
@@ -80,8 +80,8 @@ def equal(one, other):
 
 
 def test_what_can_be_told_apart_is_learned(train, tmp_path):
-    _, history = train(tmp_path / "a.npz", settings(epochs=30, patience=30))
-    assert [row["epoch"] for row in history] == list(range(1, 31))
+    _, history = train(tmp_path / "a.npz", settings(epochs=25, patience=25))
+    assert [row["epoch"] for row in history] == list(range(1, 26))
     assert set(history[0]) == {"epoch", "loss", "learning_rate", "validation_loss", "validation_uar"}
     assert history[-1]["loss"] < history[0]["loss"]
     assert history[-1]["validation_loss"] < history[0]["validation_loss"]
@@ -93,7 +93,7 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("epoch", [1, 4, 6])
+@pytest.mark.parametrize("epoch", [2, 4])
 def test_a_killed_training_goes_on_to_the_same_bits(train, undisturbed, tmp_path, epoch, monkeypatch):
     def kill(number, values):
         if number == epoch:
@@ -107,7 +107,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(train, undisturbed, tmp_path
     monkeypatch.setattr(Batches, "epoch", lambda self, number: asked.append(number) or epochs(self, number))
     model, history = train(resume, report=lambda number, values: reported.append((number, values)))
     whole, expected = undisturbed
-    assert asked == list(range(epoch + 1, 7)), "done epochs are not trained again"
+    assert asked == list(range(epoch + 1, 5)), "done epochs are not trained again"
     assert history == expected
     assert equal(model.get_weights(), whole.get_weights())
     assert reported == [(row["epoch"], row) for row in expected]
@@ -133,7 +133,7 @@ def test_a_training_killed_amid_an_epoch_repeats_that_epoch(train, undisturbed, 
 
 def test_the_best_epoch_is_kept_averaged_and_a_tie_goes_to_the_later(train, tmp_path):
     validation, own = Scripted(0.2, 0.8, 0.8, 0.5), []
-    model, history = train(tmp_path / "a.npz", settings(epochs=4), lambda *_: own.append(validation.model.get_weights()), validation)
+    model, history = train(tmp_path / "a.npz", settings(), lambda *_: own.append(validation.model.get_weights()), validation)
     assert [row["validation_uar"] for row in history] == [0.2, 0.8, 0.8, 0.5]
     assert equal(model.get_weights(), validation.shown[2])
     assert not equal(validation.shown[1], validation.shown[2])
@@ -142,7 +142,7 @@ def test_the_best_epoch_is_kept_averaged_and_a_tie_goes_to_the_later(train, tmp_
 
 def test_patience_ends_it(train, tmp_path):
     validation = Scripted(0.5, 0.9, 0.1, 0.1, 0.1, 0.1)
-    _, history = train(tmp_path / "a.npz", settings(patience=2), validation=validation)
+    _, history = train(tmp_path / "a.npz", settings(epochs=6, patience=2), validation=validation)
     assert len(history) == 4
 
 

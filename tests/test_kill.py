@@ -1,0 +1,83 @@
+"""SIGKILL at any moment: the next `dvc repro` ends with the same bytes as if nothing had happened."""
+
+import os
+import signal
+from contextlib import closing
+
+import psutil
+import pytest
+
+from tests.conftest import TINY, raw_corpora
+from tests.pipeline import Project, ran
+
+pytestmark = pytest.mark.slow
+
+
+def exists(pattern):
+    """A file of that pattern is there: the stage is in the middle of its work."""
+    return lambda project, text: any(project.folder.glob(pattern))
+
+
+def says(words):
+    return lambda project, text: words in text
+
+
+# In the order in which the stages run: the stage to kill in, and the sign that it is half-way.
+KILLS = [
+    ("collect@emodb", exists("data/audio/clean/.emodb*")),
+    ("unify", says("Updating lock file 'dvc.lock'")),  # DVC itself, between two stages
+    ("augment@emodb", exists("data/audio/augmented/.emodb.part")),
+    ("spectrogram@emodb-clean", exists("data/features/spectrogram/clean/.emodb.part")),
+    ("prosody@emodb-clean", exists("data/features/prosody/clean/.emodb.part")),
+    ("train@cnn", says("cnn epoch 3/12")),
+    ("evaluate@cnn", exists("metrics/plots/cnn")),  # the first of its three outputs
+    ("track", exists("mlruns/*/*/artifacts/*")),
+]
+
+
+def test_a_pipeline_killed_in_every_kind_of_stage_ends_as_an_undisturbed_one(undisturbed, tmp_path):
+    project = Project.fresh(tmp_path / "ser", TINY)
+    raw_corpora(project.folder / "data/raw", "emodb", "tess")
+    texts = []
+    for stage, half_way in KILLS:
+        with closing(project.start("dvc", "repro", "track")) as running:
+            begun = f"Running stage '{stage}'"
+
+            def seen(running=running, begun=begun, half_way=half_way):
+                _, found, after = running.text.partition(begun)
+                return bool(found) and half_way(project, after)
+
+            assert running.wait_until(seen), f"{stage} was over before it could be killed:\n{running.text[-3000:]}"
+            running.kill()
+        text = running.text
+        assert stage in ran(text)
+        assert ran(text).isdisjoint(*(ran(earlier) - {killed} for earlier, (killed, _) in zip(texts, KILLS, strict=False)))
+        texts.append(text)
+
+    last = project.repro("track")
+    assert "track" in ran(last)
+    resumed = texts[[stage for stage, _ in KILLS].index("evaluate@cnn")]  # the run after the one killed in training
+    assert "going on after epoch" in resumed and "cnn epoch 12/12" in resumed
+    assert project.outputs() == undisturbed.outputs()
+    assert project.mlflow_runs() == undisturbed.mlflow_runs() == {"parents": 1, "children": 3, "others": 0}
+    left = [path for name in ("data", "models", "metrics") for path in (project.folder / name).rglob(".*")]
+    assert [path for path in left if path.name.endswith((".part", ".spool"))] == []
+    assert not (project.folder / "data/unfinished/cnn").exists()
+    assert "up to date" in project.repro("track")
+
+
+def test_a_killed_worker_is_one_sentence_and_leaves_nothing(undisturbed, tmp_path):
+    out = tmp_path / "out" / "emodb"
+    with closing(undisturbed.start("python", "-m", "stages.prosody", "data/audio/clean/emodb", str(out))) as running:
+
+        def workers():
+            children = psutil.Process(running.process.pid).children(recursive=True)
+            return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+        assert running.wait_until(lambda: running.process.poll() is None and bool(workers()))
+        os.kill(workers()[0].pid, signal.SIGKILL)
+        assert running.process.wait(timeout=120) == 1
+    (sentence,) = [line for line in running.text.replace("\r", "\n").splitlines() if line.startswith("error: ")]
+    assert "a worker process died" in sentence and "dvc repro" in sentence and "SER_WORKERS=1" in sentence
+    assert "Traceback" not in running.text
+    assert list(out.parent.iterdir()) == []

@@ -1,0 +1,108 @@
+"""The whole pipeline on fresh copies: demo corpora, a real corpus, and twice the same."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from ser.demo import PLANTED
+from ser.files import read_csv
+from tests.conftest import TINY, raw_corpora
+from tests.pipeline import FEWEST_CLIPS, ROOT, Project, ran
+
+pytestmark = pytest.mark.slow
+
+MODELS = ("cnn", "prosody", "hybrid")
+TWO_EPOCHS = {f"models.{model}.training.epochs": 2 for model in MODELS}
+FEWER_TAKES = {"demo.takes": {**FEWEST_CLIPS["demo.takes"], "tess": 4}}
+EMODB = ROOT.parent / "shared/corpora/emodb"
+
+
+def made(project):
+    """Every output that dvc.lock names, all of them there."""
+    paths = [project.folder / path for path in project.outputs()]
+    assert paths and all(path.exists() for path in paths)
+    return paths
+
+
+def reports(project):
+    return {model: json.loads((project.folder / f"metrics/{model}.json").read_text()) for model in MODELS}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """All demo corpora with the parameters of params.yaml, but fewer takes and two epochs."""
+    project = Project.fresh(tmp_path_factory.mktemp("demo") / "ser", {**TWO_EPOCHS, **FEWER_TAKES})
+    return project, project.repro()
+
+
+def test_the_demo_runs_through_all_stages(demo):
+    project, output = demo
+    with project.repo() as repo:
+        assert ran(output) == {stage.addressing for stage in repo.index.stages}
+    made(project)
+    lines = project.run("git", "status", "--porcelain").stdout.splitlines()
+    assert {line[3:].split("/")[0] for line in lines} == {"dvc.lock", "metrics"}, "everything else is ignored by git"
+    for model, report in reports(project).items():
+        assert report["synthetic_demo_voices"], model
+        assert set(report["test"]["corpora"]) == {"ravdess", "crema_d", "tess", "emodb", "iesc"}
+        assert report["test_speakers_heard_in_training"] == 0
+        assert 0 <= report["test"]["overall"]["uar_low"] <= report["test"]["overall"]["uar_high"] <= 1
+    assert "synthetic demo voices" in (project.folder / "metrics/comparison.md").read_text()
+
+
+@pytest.mark.parametrize("corpus", sorted(PLANTED))
+def test_planted_faults_are_rejected_and_oddities_used(demo, corpus):
+    project, _ = demo
+    rejected = read_csv(project.folder / "data/rejected.csv").set_index("path")["reason"]
+    used = set(read_csv(project.folder / "data/cleaned_data.csv")["path"])
+    for path, reason in PLANTED[corpus]:
+        if reason:
+            assert reason in rejected[f"{corpus}/{path}"]
+            assert f"{corpus}/{path}" not in used
+        else:
+            assert f"{corpus}/{path}" in used
+
+
+def test_mlflow_holds_a_parent_and_a_child_a_model_once(demo):
+    project, _ = demo
+    assert project.mlflow_runs() == {"parents": 1, "children": 3, "others": 0}
+    assert "0 MLflow runs created or completed" in project.repro("-f", "-s", "track")
+    assert project.mlflow_runs() == {"parents": 1, "children": 3, "others": 0}
+    assert "up to date" in project.repro()
+
+
+def test_real_recordings_run_through_all_stages(tmp_path):
+    if not EMODB.is_dir():
+        pytest.skip(f"real recordings are not here: {EMODB} is missing")
+    project = Project.fresh(tmp_path / "ser", {**TWO_EPOCHS, "corpora.root": "data/raw", "corpora.use": ["emodb"]})
+    shutil.copytree(EMODB, project.folder / "data/raw/emodb")
+    project.repro("track")
+    made(project)
+    table = read_csv(project.folder / "data/cleaned_data.csv")
+    assert len(table) == 535 - 81, "EmoDB has 535 files, 81 of them bored"
+    assert table["speaker"].nunique() == 10 and table["emotion"].nunique() == 6
+    parts = table.groupby("split")["speaker"].unique()
+    assert set(parts.index) == {"train", "validation", "test"} and sum(map(len, parts)) == 10
+    for report in reports(project).values():
+        assert not report["synthetic_demo_voices"]
+        assert report["test"]["overall"]["n"] == (table["split"] == "test").sum()
+    assert project.mlflow_runs() == {"parents": 1, "children": 3, "others": 0}
+
+
+def test_two_fresh_copies_give_the_same_bytes(undisturbed, tmp_path):
+    project = Project.fresh(tmp_path / "ser", TINY)
+    raw_corpora(project.folder / "data/raw", "emodb", "tess")
+    project.repro("track", SER_WORKERS="1")  # and the number of processes does not matter
+    assert reports(project) == reports(undisturbed)
+    assert project.outputs() == undisturbed.outputs()
+    assert yaml.safe_load((project.folder / "dvc.lock").read_text()) == yaml.safe_load(
+        (undisturbed.folder / "dvc.lock").read_text()
+    )
+    hashes = [
+        subprocess.run(["sha256sum", "models/cnn/model.keras"], cwd=p.folder, capture_output=True, check=True).stdout
+        for p in (project, undisturbed)
+    ]
+    assert hashes[0] == hashes[1]
