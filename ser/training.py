@@ -15,6 +15,7 @@ from ser.batches import Batches
 from ser.features import Clip, Features
 from ser.files import replacing
 from ser.inference import predict
+from ser.prefetch import ahead
 
 if TYPE_CHECKING:
     import keras
@@ -101,7 +102,7 @@ def fit(
         if epoch - state.best_epoch > params.patience:
             break
         losses = []
-        for n, (inputs, targets) in enumerate(batches.epoch(epoch)):
+        for n, (inputs, targets) in enumerate(ahead(batches.epoch(epoch))):
             step = (epoch - 1) * len(batches) + n
             optimizer.learning_rate = params.learning_rate * schedule(step, total_steps, params.warmup_share)
             losses.append(float(model.train_on_batch(inputs, targets)))

@@ -21,8 +21,6 @@ def raw_corpora(folder, *corpora):
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
     """A finished run of two tiny corpora under data/raw. To be read only: change a `twin` or restore what you touch."""
-    import os, pathlib
-    if os.environ.get("SER_TINY"): return Project(pathlib.Path(os.environ["SER_TINY"]))
     folder = tmp_path_factory.mktemp("undisturbed") / "ser"
     project = Project.fresh(folder, TINY)
     raw_corpora(folder / "data/raw", "emodb", "tess")

@@ -254,7 +254,7 @@ def test_metrics_and_plots_are_shown_and_compared_across_branches(branches):
     }
     assert heard["main"] == 0 and heard["heard"] > 0
 
-    changes = project.json("dvc", "metrics", "diff", "--json", "main", "heard")["diff"]["metrics/prosody.json"]
+    changes = project.json("dvc", "metrics", "diff", "--json", "main", "heard")["metrics/prosody.json"]
     assert changes["test_speakers_heard_in_training"]["diff"] == heard["heard"]
     assert any(name.startswith("test.overall.uar") for name in changes)
     table = project.run("dvc", "metrics", "diff", "main", "heard", "--md").stdout
@@ -263,10 +263,11 @@ def test_metrics_and_plots_are_shown_and_compared_across_branches(branches):
     params = project.json("dvc", "params", "diff", "--json", "main", "heard")
     assert params["params.yaml"]["split.policy"] == {"old": "speaker", "new": "random"}
 
-    for command, page in ((("show",), "shown"), (("diff", "main", "heard"), "compared")):
-        project.run("dvc", "plots", *command, "-o", page)
+    for command, revisions, page in (("show", ["workspace"], "shown"), ("diff", ["main", "heard"], "compared")):
+        project.run("dvc", "plots", command, *revisions[: 2 * (command == "diff")], "-o", page)
         html = (project.folder / page / "index.html").read_text()
-        assert "Confusion on the test part" in html and "metrics/plots/prosody/roc.csv" in html
+        assert all(title in html for title in ("Confusion on the test part", "ROC on the test part", "Loss while training"))
+        assert "prosody/roc.csv" in html and all(f'"rev": "{revision}"' in html for revision in revisions)
         shutil.rmtree(project.folder / page)
 
 
