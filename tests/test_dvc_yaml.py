@@ -214,7 +214,9 @@ def test_outputs_that_are_not_cached_are_small_text(stage):
             assert out.def_path.startswith("metrics/"), out.def_path
 
 
-@pytest.mark.parametrize("path", [p.relative_to(ROOT).as_posix() for name in PACKAGES for p in (ROOT / name).rglob("*.py")])
+@pytest.mark.parametrize(
+    "path", [p.relative_to(ROOT).as_posix() for name in PACKAGES for p in sorted((ROOT / name).rglob("*.py"))]
+)
 def test_nobody_imports_a_stage(path):
     found = {name for name in imports(ROOT / path) if name.split(".")[0] == "stages"}
     assert found <= {"stages.running", "stages.running.run"}
