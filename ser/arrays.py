@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ser.errors import SerError
 from ser.files import read_csv, replacing, write_csv
@@ -63,6 +62,8 @@ def write_arrays(
                 start += len(array)
             file.seek(0)
             file.write(_header((start, *(trailing or ())), dtype))
+        import pandas as pd
+
         index = [(name, *where) for name, where in rows.items()]
         write_csv(temporary / "index.csv", pd.DataFrame(index, columns=["id", "start", "length"]))
         description = {**recipe, "columns": list(columns)} if columns is not None else recipe

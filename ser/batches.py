@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from ser.features import Clip, Features, pad
+from ser.features import Clip, Features
+from ser.speaker import clips_by_speaker, drawn_mean
+from ser.windows import pad
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,9 @@ class BatchParams:
     mixup: float  # share of examples that are blended with another
     noise: float  # deviation of noise on prosodic columns, in training deviations
     column_dropout: float  # chance that a prosodic column is withheld from an example
+    known_share: float  # chance that the speaker is known by its mean prosody, as an enrolled one will be
+    minimum_enrolled_clips: int  # from so many clips drawn of the speaker
+    maximum_enrolled_clips: int
 
 
 class Batches:
@@ -47,7 +53,7 @@ class Batches:
         params: BatchParams,
         seed: int,
     ) -> None:
-        """Take the training rows (columns id, corpus, emotion) in their given order."""
+        """Take the training rows (columns id, corpus, speaker, emotion) in their given order."""
         self.features, self.kinds, self.params, self.seed = features, kinds, params, seed
         self.emotions = emotions
         self.ids = rows["id"].to_numpy()
@@ -59,6 +65,8 @@ class Batches:
             for corpus in sorted(set(self.corpora))
             for parent, names in features.copies(kinds[0], corpus).items()
         }
+        self.speakers = rows["speaker"].to_numpy()
+        self.by_speaker = clips_by_speaker([Clip(*row) for row in zip(self.ids, self.corpora, strict=True)], self.speakers)
         self.deviation: np.ndarray | None = None  # of the prosodic columns, set once the statistics are known
 
     def __len__(self) -> int:
@@ -89,6 +97,8 @@ class Batches:
             inputs["spectrogram"] = np.stack([disturb(f, self.params, random) for f in frames])
         if "prosody" in self.kinds:
             inputs["prosody"] = self._prosody(clips, random)
+        if "speaker" in self.kinds:
+            inputs["speaker"] = self._speaker_means(clips, self.speakers[drawn], random)
         return self._mix(inputs, targets, random)
 
     def _variant(self, row: int, random: np.random.Generator) -> Clip:
@@ -97,6 +107,13 @@ class Batches:
         if copies and random.random() < self.params.augmented_share:
             name = copies[random.integers(len(copies))]
         return Clip(name, self.corpora[row])
+
+    def _speaker_means(self, clips: list[Clip], speakers: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        means = np.stack([self.features.get("speaker", clip) for clip in clips])
+        for row in np.flatnonzero(random.random(len(clips)) < self.params.known_share):
+            n_clips = random.integers(self.params.minimum_enrolled_clips, self.params.maximum_enrolled_clips + 1)
+            means[row] = drawn_mean(partial(self.features.get, "prosody"), self.by_speaker[speakers[row]], n_clips, random)
+        return means
 
     def _prosody(self, clips: list[Clip], random: np.random.Generator) -> np.ndarray:
         values = np.stack([self.features.get("prosody", clip) for clip in clips])

@@ -1,78 +1,101 @@
-"""A trained model on disk: `models/<name>/` with the network, what it eats and what its outputs mean."""
+"""A finished model as people pass it on: `models/<name>/`, read without Keras, refused when it is not what it says.
 
+A bundle holds `graph.onnx` (what a predictor runs), `model.keras` (what training goes on from), `bundle.json` (front-end
+recipes, normalisation, emotion order, calibration, figures, hashes of the other files), `card.md`, `history.csv` and
+`params.json`. No file of it is ever unpickled.
+"""
+
+import hashlib
 import json
-import re
-import zipfile
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ser.errors import SerError
-from ser.files import replacing
 
-if TYPE_CHECKING:
-    import keras
-
-_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+FORMAT = "ser-bundle"
+VERSION = 1
+DESCRIPTION = "bundle.json"
+GRAPH = "graph.onnx"
+MODELS = Path(__file__).parents[1] / "models"
+RELEASED = "released"
 
 
 class BundleError(SerError):
-    """A model folder is incomplete or damaged."""
+    """A folder is no bundle, or a damaged, foreign or older one."""
 
 
-def save_model(model: "keras.Model", path: Path) -> None:
-    """Save a Keras archive whose bytes depend on the model alone.
+def find_bundle(name_or_path: str | None = None) -> Path:
+    """Folder of a bundle.
 
-    Keras stamps the date into `metadata.json` and into each zip entry, and memory addresses into `config.json`, so that
-    no two archives are ever equal.
+    Args:
+        name_or_path: a folder, or the name of one in `models/`. None takes `$SER_MODEL` if it is set, else the released
+            model, else the newest in `models/`.
+
+    Raises:
+        BundleError: there is none.
     """
-    stamped = path.with_name("stamped.keras")
-    model.save(stamped)
-    with replacing(path) as temporary, zipfile.ZipFile(stamped) as source, zipfile.ZipFile(temporary, "w") as target:
-        for name in sorted(source.namelist()):
-            content = source.read(name)
-            if name == "metadata.json":
-                metadata = json.loads(content)
-                metadata.pop("date_saved", None)
-                content = json.dumps(metadata, sort_keys=True).encode()
-            if name == "config.json":
-                content = _without_addresses(content)
-            target.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), content)
-    stamped.unlink()
+    wanted = name_or_path or os.environ.get("SER_MODEL")
+    if wanted:
+        for folder in (Path(wanted), Path("models") / wanted, MODELS / wanted):
+            if (folder / DESCRIPTION).is_file():
+                return folder
+        known = ", ".join(sorted(folder.name for folder in known_bundles())) or "none yet"
+        raise BundleError(f"no model '{wanted}': give a folder with a {DESCRIPTION}, or one of models/ ({known})")
+    folders = known_bundles()
+    if not folders:
+        raise BundleError("no model in models/: run `make repro` for one trained on the demo corpora, or name one with --model")
+    return folders[0]
 
 
-def _without_addresses(config: bytes) -> bytes:
-    """Count the objects that layers share where Keras tells them apart by `id()`."""
-    numbers: dict[bytes, int] = {}
-    return re.sub(
-        rb'("shared_object_id": )(\d+)', lambda match: match[1] + b"%d" % numbers.setdefault(match[2], len(numbers)), config
+def known_bundles() -> list[Path]:
+    """Folders of all bundles below `models/`, here and in the project: the released one first, then newest first."""
+    found: dict[Path, Path] = {}
+    for models in (Path("models"), MODELS):
+        for path in sorted(models.glob(f"*/{DESCRIPTION}")):
+            found.setdefault(path.parent.resolve(), path.parent)
+    return sorted(
+        found.values(), key=lambda folder: (folder.name != RELEASED, -(folder / DESCRIPTION).stat().st_mtime, folder.name)
     )
 
 
-def load_model(folder: Path) -> "keras.Model":
-    """The network of a bundle, for inference or as a part of another.
+def read_bundle(folder: Path) -> dict[str, Any]:
+    """The description of a bundle, every file held to its hash.
 
     Raises:
-        BundleError: the archive is missing or cannot be read.
+        BundleError: a file is missing or damaged, or the folder is of another program or an older format.
     """
-    import keras
-
-    import ser.layers  # noqa: F401 - registers our layers by name
-
-    path = folder / "model.keras"
+    path = folder / DESCRIPTION
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{path}: no readable Keras archive ({type(error).__name__}); run `dvc repro`") from None
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"{folder}: no {DESCRIPTION} in it, so it is no model bundle; make one with `dvc repro`") from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: cannot be read ({type(error).__name__}); copy the bundle again") from None
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise BundleError(f"{path}: not a description of a {FORMAT}; take a folder that `dvc repro` wrote")
+    if description.get("version") != VERSION:
+        raise BundleError(
+            f"{path}: format {description.get('version')}, this program reads {VERSION}; "
+            "make the bundle again with `dvc repro`, or use the version of ser that wrote it"
+        )
+    if missing := _EXPECTED - description.keys():
+        raise BundleError(f"{path}: lacks {', '.join(sorted(missing))}; copy the bundle again")
+    for name, sha256 in description["files"].items():
+        _check(folder / name, sha256)
+    return description
 
 
-def load_description(folder: Path) -> dict[str, Any]:
-    """`bundle.json`: emotions in output order, inputs with their recipes, window length, split hash.
+_EXPECTED = frozenset({"model", "emotions", "inputs", "n_frames", "audio", "calibration", "files"})
 
-    Raises:
-        BundleError: missing, or not JSON.
-    """
-    path = folder / "bundle.json"
+
+def _check(path: Path, sha256: str) -> None:
+    if path.name in {"", ".", ".."} or path.parent.joinpath(path.name) != path:
+        raise BundleError(f"{path}: not a plain file name; the bundle was tampered with")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise BundleError(f"{path}: missing or not JSON; run `dvc repro`") from None
+        with open(path, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        raise BundleError(f"{path}: missing from the bundle; copy the bundle again") from None
+    if found != sha256:
+        raise BundleError(f"{path}: damaged, its hash is not the one in {DESCRIPTION}; copy the bundle again")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ser import scoring
 from ser.bootstrap import SpeakerBootstrap, interval, over_clips
+from ser.calibration import CalibrationParams, calibrate, committed, risk_coverage
 from ser.errors import SerError
 
 DECIMALS = 6  # the last bits of a float differ between CPU types; nobody should see that as a changed metric
@@ -110,11 +111,53 @@ def evaluate(
     )
 
 
+def calibration_scores(
+    predictions: pd.DataFrame, emotions: Sequence[str], params: CalibrationParams
+) -> dict[str, Any]:
+    """Temperature and threshold fitted on the validation rows, and what they are worth on the test rows."""
+    part = _Part.of(predictions, emotions)
+    is_test = (predictions["split"] == "test").to_numpy()
+    validation, test = part[~is_test], part[is_test]
+    calibration = calibrate(validation.truth, validation.probabilities, params)
+    calibrated = calibration(test.probabilities)
+    coverage, accuracy = committed(test.truth, test.probabilities, calibration)
+    return rounded(
+        {
+            "temperature": calibration.temperature,
+            "unsure_below": calibration.unsure_below,
+            "test": {
+                "ece": scoring.ece(test.truth, calibrated),
+                "log_loss": scoring.log_loss(test.truth, calibrated),
+                "coverage": coverage,
+                "accuracy_when_sure": accuracy,
+            },
+        }
+    )
+
+
+def enrolled_scores(test_clips: pd.DataFrame, probabilities: np.ndarray, emotions: Sequence[str]) -> dict[str, Any]:
+    """UAR and accuracy, by corpus and as their mean, where each test speaker was known from some unlabelled clips.
+
+    Args:
+        test_clips: rows of the cleaned table.
+        probabilities: (n_clips, n_emotions), given the enrolment.
+        emotions: the model's, in order.
+    """
+    part = _Part.of(predictions_table(test_clips, probabilities, emotions), emotions)
+    corpora = {name: _short(part[part.corpus == name]) for name in np.unique(part.corpus)}
+    return rounded(
+        {
+            "macro_over_corpora": {"uar": np.mean([scores["uar"] for scores in corpora.values()])},
+            "corpora": corpora,
+        }
+    )
+
+
 def plot_tables(predictions: pd.DataFrame, emotions: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Tables of the test part by file name.
 
     `confusion` has one row a clip (DVC's template counts them), `confusion_matrix` the same as shares whose rows sum to one;
-    `roc`, `reliability` and `per_emotion_recall` are what they say.
+    `roc`, `reliability`, `risk_coverage` and `per_emotion_recall` are what they say.
     """
     table = predictions[predictions["split"] == "test"]
     part = _Part.of(table, emotions)
@@ -128,6 +171,9 @@ def plot_tables(predictions: pd.DataFrame, emotions: Sequence[str]) -> dict[str,
         "confusion_matrix": shares[counts.sum(axis=1) > 0].round(DECIMALS),
         "roc": _roc_table(part, emotions),
         "reliability": bins[count > 0].round(DECIMALS),
+        "risk_coverage": pd.DataFrame(
+            risk_coverage(part.truth, part.probabilities), columns=["coverage", "error_share"]
+        ).round(DECIMALS),
         "per_emotion_recall": _recall_table(part, emotions),
     }
 

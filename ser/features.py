@@ -1,4 +1,4 @@
-"""Stored features of utterances, found by corpus and variant, prepared as model inputs of fixed shape."""
+"""Stored features of utterances, found by corpus and variant."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +40,12 @@ class Features:
         return self._stores[key]
 
     def get(self, kind: str, clip: Clip) -> np.ndarray:
-        """float32 array of one clip: (frames, bands) for spectrograms, (columns,) for prosody."""
+        """float32 array of one clip: (frames, bands) for spectrograms, (columns,) for prosody.
+
+        The kind `speaker` is the mean prosody of the clip's speaker, (columns,): all NaN, since nobody is known here.
+        """
+        if kind == "speaker":
+            return np.full_like(self.get("prosody", clip), np.nan)
         values = self.store(kind, clip.variant, clip.corpus)[clip.id].astype(np.float32)
         return values if kind == "spectrogram" else values[0]
 
@@ -54,22 +59,3 @@ class Features:
     def recipe(self, kind: str, corpora: Sequence[str]) -> dict:
         """How a kind was made; all corpora share it, since one parameter section makes them all."""
         return self.store(kind, "clean", corpora[0]).recipe
-
-
-def windows(frames: np.ndarray, n_frames: int) -> np.ndarray:
-    """Cut a spectrogram (frames, bands) into overlapping windows: (n, n_frames, bands), NaN where it is too short.
-
-    Windows overlap by half and the last one ends with the clip, so that every frame is seen.
-    """
-    n = len(frames)
-    if n <= n_frames:
-        return pad(frames, n_frames)[np.newaxis]
-    starts = sorted({*range(0, n - n_frames, n_frames // 2), n - n_frames})
-    return np.stack([frames[start : start + n_frames] for start in starts])
-
-
-def pad(frames: np.ndarray, n_frames: int) -> np.ndarray:
-    """Append NaN frames up to `n_frames`: the models read NaN as 'nothing here'."""
-    padded = np.full((n_frames, frames.shape[1]), np.nan, np.float32)
-    padded[: len(frames)] = frames
-    return padded

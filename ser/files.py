@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -35,17 +36,19 @@ def write_json(path: Path, content: Any) -> None:
         temporary.write_text(json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def write_csv(path: Path, table: pd.DataFrame) -> None:
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write a table without its index, lines ended by a newline on every platform."""
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def read_csv(path: Path) -> pd.DataFrame:
+def read_csv(path: Path) -> "pd.DataFrame":
     """Read a table written by `write_csv`: text stays text ('03' is not 3, 'NA' is not missing), empty is ''.
 
     Columns that end in a unit (`_s`, `_hz`, `_db`) or name a count are numbers.
     """
+    import pandas as pd  # costs half a second, which a predictor that needs no table cannot spare
+
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     for name in table.columns:
         if name.endswith(("_s", "_hz", "_db")) or name in {"channels", "start", "length"}:

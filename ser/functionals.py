@@ -6,11 +6,13 @@ from itertools import pairwise
 
 import numpy as np
 
+from ser.filterbanks import N_CHROMA, chroma_basis, dct_basis, hann, mel_basis
+from ser.smoothing import derivative
+
 _SILENT_DB = -90.0  # re full scale: less than one step of 16 bits
 _DELTA_FRAMES = 9  # width of the local fit, librosa's default
 _ROLLOFF_SHARE = 0.85  # librosa's default
 _CONTRAST_BANDS, _CONTRAST_FLOOR_HZ, _CONTRAST_QUANTILE = 6, 200.0, 0.02  # librosa's defaults, after Jiang et al. 2002
-_N_CHROMA = 12
 
 _FEW = ("mean", "sd")
 _TREND = ("mean", "sd", "slope")
@@ -45,7 +47,7 @@ class Functionals:
             ("mfcc_delta", numbered("mfcc_delta", self.n_mfcc), _FEW),
             ("mfcc_delta2", numbered("mfcc_delta2_", self.n_mfcc), _FEW),
             ("log_mel", numbered("log_mel", self.n_log_mels, "_db"), _BAND),
-            ("chroma", numbered("chroma", _N_CHROMA), _FEW),
+            ("chroma", numbered("chroma", N_CHROMA), _FEW),
             ("contrast", numbered("contrast", _CONTRAST_BANDS + 1, "_db"), _TREND),
             ("single", _SINGLE, _FULL),
         )
@@ -76,10 +78,6 @@ class Functionals:
 
     def describe(self, signal: np.ndarray) -> tuple[np.ndarray, float, dict[str, np.ndarray]] | None:
         """Descriptors of the speech frames: times in s (n_speech,), level in dB, and (n_speech, n) by group; or None."""
-        from scipy import fft
-        from scipy.fft import dct
-        from scipy.signal import savgol_filter
-
         width, hop = round(self.window_s * self.sampling_rate_hz), round(self.hop_s * self.sampling_rate_hz)
         if len(signal) < width + (max(self.minimum_frames, _DELTA_FRAMES) - 1) * hop:
             return None
@@ -95,12 +93,12 @@ class Functionals:
 
         n_fft = _n_fft(width)
         bases = _bases(self.sampling_rate_hz, width, self.n_mels, self.n_log_mels)
-        spectrum = fft.rfft(frames * bases.window, n_fft)
+        spectrum = np.fft.rfft(frames * bases.window, n_fft)
         power = (spectrum.real**2 + spectrum.imag**2) / level
         # Deltas need neighbours, so cepstra are taken of all frames and gated after.
-        mfcc = dct(self._db(power @ bases.mel), type=2, norm="ortho")[:, : self.n_mfcc]
-        delta = savgol_filter(mfcc, _DELTA_FRAMES, polyorder=1, deriv=1, axis=0, mode="interp")
-        delta2 = savgol_filter(mfcc, _DELTA_FRAMES, polyorder=2, deriv=2, axis=0, mode="interp")
+        mfcc = self._db(power @ bases.mel) @ dct_basis(self.n_mels, self.n_mfcc)
+        delta = derivative(mfcc, _DELTA_FRAMES, order=1)
+        delta2 = derivative(mfcc, _DELTA_FRAMES, order=2)
         magnitude = np.sqrt(power)
         share = power / np.maximum(power.sum(axis=1, keepdims=True), 1e-12)
         flux = np.concatenate(([0.0], np.sqrt((np.diff(np.sqrt(share), axis=0) ** 2).sum(axis=1))))
@@ -146,16 +144,13 @@ def _n_fft(width: int) -> int:
 @cache
 def _bases(sampling_rate_hz: int, width: int, n_mels: int, n_log_mels: int) -> _Bases:
     """Filters depend on the parameters alone and take longer than a clip: once a process."""
-    import librosa
-    from scipy.signal import get_window
-
     n_fft = _n_fft(width)
     return _Bases(
-        window=get_window("hann", width, fftbins=True),
+        window=hann(width),
         hz=np.arange(n_fft // 2 + 1) * sampling_rate_hz / n_fft,
-        mel=librosa.filters.mel(sr=sampling_rate_hz, n_fft=n_fft, n_mels=n_mels, dtype=np.float64).T,
-        log_mel=librosa.filters.mel(sr=sampling_rate_hz, n_fft=n_fft, n_mels=n_log_mels, dtype=np.float64).T,
-        chroma=librosa.filters.chroma(sr=sampling_rate_hz, n_fft=n_fft, tuning=0.0, dtype=np.float64).T,
+        mel=mel_basis(sampling_rate_hz, n_fft, n_mels, 0.0, sampling_rate_hz / 2),
+        log_mel=mel_basis(sampling_rate_hz, n_fft, n_log_mels, 0.0, sampling_rate_hz / 2),
+        chroma=chroma_basis(sampling_rate_hz, n_fft),
     )
 
 

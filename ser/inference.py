@@ -1,14 +1,17 @@
 """Stored features through a trained model to emotion probabilities."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ser.bundle import load_description, load_model
-from ser.features import Clip, Features, windows
+from ser.features import Clip, Features
+from ser.speaker import EnrolledFeatures
+from ser.trained import load_description, load_model
+from ser.windows import windows
 
 if TYPE_CHECKING:
     import keras
@@ -16,22 +19,47 @@ if TYPE_CHECKING:
 _WINDOWS_A_BATCH = 128
 
 
-def probabilities(model_dir: Path, features_dir: Path, ids: Sequence[str], corpora: Sequence[str]) -> np.ndarray:
-    """Probabilities of stored utterances, shape (n, n_emotions), in the order of the bundle's emotions.
+@dataclass(frozen=True)
+class Enrolment:
+    """How many unlabelled clips of a speaker are known when enrolment is judged."""
 
-    Args:
-        model_dir: a trained bundle.
-        features_dir: folder of the feature stores.
-        ids: utterances.
-        corpora: corpus of each.
-    """
-    description = load_description(model_dir)
-    clips = [Clip(name, corpus) for name, corpus in zip(ids, corpora, strict=True)]
-    return predict(load_model(model_dir), clips, Features(features_dir), list(description["inputs"]), description["n_frames"])
+    clips: int
+    seed: int
+
+
+class Scorer:
+    """A trained model over stored features."""
+
+    def __init__(self, model_dir: Path, features_dir: Path) -> None:
+        """Load the model; TrainedModelError if it cannot be read."""
+        self.description = load_description(model_dir)
+        self.model = load_model(model_dir)
+        self.features = Features(features_dir)
+
+    @property
+    def can_enrol(self) -> bool:
+        """Whether the model takes what is known of a speaker."""
+        return "speaker" in [tensor.name for tensor in self.model.inputs]
+
+    def probabilities(
+        self, clips: Sequence[Clip], speakers: Sequence[str] = (), enrolment: Enrolment | None = None
+    ) -> np.ndarray:
+        """Probabilities of stored utterances, shape (n, n_emotions), in the order of the model's emotions.
+
+        Args:
+            clips: utterances.
+            speakers: of each, needed for an enrolment.
+            enrolment: None is the headline: nothing is known of the speaker.
+        """
+        features: Features | EnrolledFeatures = self.features
+        if enrolment is not None:
+            features = EnrolledFeatures(features, clips, speakers, n_clips=enrolment.clips, seed=enrolment.seed)
+        kinds = [tensor.name for tensor in self.model.inputs]
+        return predict(self.model, clips, features, kinds, self.description["n_frames"])
 
 
 def predict(
-    model: "keras.Model", clips: Sequence[Clip], features: Features, kinds: Sequence[str], n_frames: int
+    model: "keras.Model", clips: Sequence[Clip], features: "Features | EnrolledFeatures", kinds: Sequence[str], n_frames: int
 ) -> np.ndarray:
     """Probabilities of clips, shape (n, n_emotions): the mean over each clip's windows.
 
@@ -51,7 +79,7 @@ def predict(
 
 
 def _batches(
-    clips: Sequence[Clip], features: Features, kinds: Sequence[str], n_frames: int
+    clips: Sequence[Clip], features: "Features | EnrolledFeatures", kinds: Sequence[str], n_frames: int
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
     """Windows of all clips in batches of one fixed size; the last is filled up by repeating its first window."""
     examples = ((owner, example) for owner, clip in enumerate(clips) for example in _examples(clip, features, kinds, n_frames))
@@ -61,7 +89,7 @@ def _batches(
         yield owners, {kind: np.stack([row[kind] for row in rows]) for kind in kinds}
 
 
-def _examples(clip: Clip, features: Features, kinds: Sequence[str], n_frames: int) -> list[dict[str, np.ndarray]]:
+def _examples(clip: Clip, features: "Features | EnrolledFeatures", kinds: Sequence[str], n_frames: int) -> list[dict[str, np.ndarray]]:
     fixed = {kind: features.get(kind, clip) for kind in kinds if kind != "spectrogram"}
     if "spectrogram" not in kinds:
         return [fixed]

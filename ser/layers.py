@@ -50,9 +50,10 @@ class Standardization(layers.Layer):
 def example_level(x):
     """Mean over the defined values of each example, shape (batch, 1, ..., 1); keras tensors or numpy arrays."""
     axes = tuple(range(1, len(x.shape)))
-    defined = ops.logical_not(ops.isnan(x))
-    total = ops.sum(ops.where(defined, x, ops.zeros_like(x)), axis=axes, keepdims=True)
-    return total / ops.maximum(ops.sum(ops.cast(defined, x.dtype), axis=axes, keepdims=True), 1.0)
+    defined = ops.cast(ops.logical_not(ops.isnan(x)), x.dtype)
+    # The condition is `isnan` itself: only then does tf2onnx keep a choice, instead of a product that lets NaN through.
+    total = ops.sum(ops.where(ops.isnan(x), ops.zeros_like(x), x), axis=axes, keepdims=True)
+    return total / ops.maximum(ops.sum(defined, axis=axes, keepdims=True), 1.0)
 
 
 @register
@@ -111,13 +112,16 @@ class AttentiveStatistics(layers.Layer):
         return {**super().get_config(), "units": self.units}
 
 
-def prosodic_branch(prosody, units: tuple[int, ...], dropout: float):
+def prosodic_branch(prosody, speaker, units: tuple[int, ...], dropout: float):
     """Prosodic columns (batch, columns), NaN where undefined, through dense layers: (batch, units[-1]).
 
-    What is undefined enters as a mask beside the standardised columns, never as a silent zero.
+    What is undefined enters as a mask beside the standardised columns, never as a silent zero. The mean of the speaker's other
+    clips, of the same shape and all NaN while the speaker is unknown, enters as the distance from it.
     """
-    x = Standardization(name="standardise_prosody")(prosody)
-    x = layers.Concatenate()([x, DefinedMask(name="defined_columns")(prosody)])
+    standardise, defined = Standardization(name="standardise_prosody"), DefinedMask(name="defined_columns")
+    z, known = standardise(prosody), defined(speaker)
+    departure = layers.Multiply()([layers.Subtract()([z, standardise(speaker)]), layers.Multiply()([known, defined(prosody)])])
+    x = layers.Concatenate()([z, defined(prosody), departure, ops.max(known, axis=-1, keepdims=True)])
     for width in units:
         x = layers.Dropout(dropout)(x)
         x = layers.Dense(width, use_bias=False)(x)

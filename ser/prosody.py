@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ser.smoothing import prominent_peaks
+
 if TYPE_CHECKING:
     import parselmouth
 
@@ -280,13 +282,11 @@ class Prosody:
         A nucleus is a peak of intensity, less than `pause_gate_db` below the loud parts, with a dip of `nucleus_dip_db`
         on either side, in a voiced frame.
         """
-        from scipy.signal import find_peaks
-
         speech_s = min(duration_s, len(level) * self.step_s)
         segments_s = _run_lengths(f0 > 0) * self.step_s
         pauses_s = _run_lengths(level < loud - self.pause_gate_db) * self.step_s
         pauses_s = pauses_s[pauses_s >= self.minimum_pause_s]
-        peaks, _ = find_peaks(level, height=loud - self.pause_gate_db, prominence=self.nucleus_dip_db)
+        peaks = prominent_peaks(level, height=loud - self.pause_gate_db, prominence=self.nucleus_dip_db)
         nuclei = int(voiced_at_level[peaks].sum())
         row = (
             duration_s,
@@ -307,15 +307,13 @@ class Prosody:
 
     def _spectrum(self, sound: "parselmouth.Sound", times: np.ndarray) -> tuple[float, ...]:
         """Balance of low and high frequencies in voiced frames, defined as in eGeMAPS (Eyben et al. 2016)."""
-        from scipy import fft
-
         signal = sound.values[0]
         width = round(_SPECTRUM_WINDOW_S * self.sampling_rate_hz)
         middles = np.rint((times - sound.xmin) * self.sampling_rate_hz).astype(int)
         starts = np.clip(middles - width // 2, 0, len(signal) - width)
         frames = signal[starts[:, None] + np.arange(width)] * np.hanning(width)
         n_fft = 1 << (width - 1).bit_length()
-        power = np.abs(fft.rfft(frames, n_fft)) ** 2
+        power = np.abs(np.fft.rfft(frames, n_fft)) ** 2
         hz = np.arange(power.shape[1]) * self.sampling_rate_hz / n_fft
         db = 10 * np.log10(np.maximum(power, 1e-12 * power.max()))
         alpha = 10 * np.log10(_band(power, hz, 50, 1000).sum(axis=1) / _band(power, hz, 1000, 5000).sum(axis=1))

@@ -1,7 +1,7 @@
-"""The model as MLflow loads it: named feature arrays in, one column of probabilities an emotion out.
+"""A bundle as MLflow serves it: sound in, one column of probabilities an emotion out.
 
-MLflow runs this very file when it loads a logged model ("models from code"), so nothing is pickled. The MLflow flavour for
-Keras would need the caller to import our layers first; this one brings them along.
+MLflow runs this very file when it loads a logged model ("models from code"), so nothing is pickled; it needs neither TensorFlow
+nor Keras.
 """
 
 from pathlib import Path
@@ -11,28 +11,45 @@ import mlflow
 import numpy as np
 import pandas as pd
 
-from ser.bundle import load_description, load_model
+from ser.errors import SerError
+from ser.predictor import Predictor
+from ser.recording import load_clip, samples_to_signal
 
 
 class ServedModel(mlflow.pyfunc.PythonModel):
     """A bundle folder behind MLflow's `predict`."""
 
     def load_context(self, context: Any) -> None:
-        """Load the network and the order of its emotions from the logged folder."""
-        folder = Path(context.artifacts["bundle"])
-        self.emotions = load_description(folder)["emotions"]
-        self.model = load_model(folder)
+        """Load the predictor from the logged folder."""
+        self.predictor = Predictor.load(Path(context.artifacts["bundle"]))
 
     def predict(self, context, model_input, params=None):
-        """Probabilities, shape (n_clips, n_emotions).
+        """Probabilities of each row: a frame of (n_clips, n_emotions).
 
         Args:
             context: unused, MLflow's.
-            model_input: by input name, float32 arrays with the clips on the first axis.
+            model_input: a frame with a column `path` (audio files as the server sees them), or `samples` (lists of floats,
+                full scale 1.0) and `sampling_rate_hz`. Where both are given, a path that is not empty counts.
             params: unused, MLflow's.
+
+        Raises:
+            SerError: a row is not usable audio; the message names the row.
         """
-        arrays = {tensor.name: np.asarray(model_input[tensor.name], dtype="float32") for tensor in self.model.inputs}
-        return pd.DataFrame(self.model.predict(arrays, verbose=0).astype("float32"), columns=self.emotions)
+        rows = []
+        for number, row in enumerate(pd.DataFrame(model_input).to_dict("records")):
+            try:
+                rows.append(self.predictor.predict(self._signal(row)).probabilities)
+            except SerError as error:
+                raise SerError(f"row {number}: {error}") from None
+        return pd.DataFrame(np.array(rows, np.float32), columns=list(self.predictor.emotions))
+
+    def _signal(self, row: dict[str, Any]) -> np.ndarray:
+        if row.get("path"):
+            return load_clip(Path(row["path"]), self.predictor.audio)
+        if row.get("samples") is None or not row.get("sampling_rate_hz"):
+            raise SerError("give `path`, or `samples` with `sampling_rate_hz`")
+        samples = np.asarray(row["samples"], np.float32)
+        return samples_to_signal(samples, int(row["sampling_rate_hz"]), self.predictor.audio)
 
 
 mlflow.models.set_model(ServedModel())

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from ser.errors import SerError
+from ser.filterbanks import chroma_basis, dct_basis, hann, mel_basis
 
 _FLOOR_POWER = 1e-10  # -100 dB re full scale: below any recording's noise, so that digital zero stays finite
 
@@ -73,75 +74,50 @@ class Spectrogram:
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
         """Bands over time of a mono float32 signal of shape (n_samples,): float32, shape (n_frames, n_bands)."""
-        power = self._trim(_power(signal, self.window_samples, self.hop_samples, self.n_fft))
+        return self.trimmed(signal)[0]
+
+    def trimmed(self, signal: np.ndarray) -> tuple[np.ndarray, int]:
+        """The same, and how many leading frames were cut as silence."""
+        power, first = self._trim(_power(signal, self.window_samples, self.hop_samples, self.n_fft))
         mel = 10 * np.log10(np.maximum(power @ _mel_basis(self), _FLOOR_POWER))
         bands = [mel]
         if "mfcc" in self.further_bands:
-            from scipy.fft import dct
-
-            bands.append(dct(mel, axis=1, norm="ortho")[:, : self.n_mfcc])
+            bands.append(mel @ dct_basis(self.n_mels, self.n_mfcc).astype(np.float32))
         if "chroma" in self.further_bands:
             chroma = power @ _chroma_basis(self)
             bands.append(chroma / np.maximum(chroma.max(axis=1, keepdims=True), _FLOOR_POWER))
-        return np.concatenate(bands, axis=1, dtype=np.float32)
+        return np.concatenate(bands, axis=1, dtype=np.float32), first
 
-    def _trim(self, power: np.ndarray) -> np.ndarray:
+    def _trim(self, power: np.ndarray) -> tuple[np.ndarray, int]:
         """Cut the silence at both ends: its length tells the corpus, not the emotion."""
         level = 10 * np.log10(np.maximum(power.sum(axis=1), _FLOOR_POWER))
         loud = np.flatnonzero(level > level.max() - self.trim_db)
-        return power[loud[0] : loud[-1] + 1]
+        return power[loud[0] : loud[-1] + 1], int(loud[0])
 
 
 def _power(signal: np.ndarray, window_samples: int, hop_samples: int, n_fft: int) -> np.ndarray:
     """Power spectra of Hann-windowed frames, ends padded by reflection: shape (n_frames, n_fft // 2 + 1)."""
-    from scipy.fft import rfft
-
     half = window_samples // 2
     mode = "reflect" if len(signal) > half else "constant"
     padded = np.pad(signal, half, mode=mode)
     frames = np.lib.stride_tricks.sliding_window_view(padded, window_samples)[::hop_samples]
-    spectra = rfft(frames * _window(window_samples), n=n_fft, axis=1)
+    spectra = np.fft.rfft(frames * _window(window_samples), n=n_fft, axis=1)
     return spectra.real**2 + spectra.imag**2
 
 
 @cache
 def _window(n_samples: int) -> np.ndarray:
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_samples) / n_samples)  # Hann, periodic
+    window = hann(n_samples)
     return (2 * window / window.sum()).astype(np.float32)  # a full-scale sine has power 1 in its bin
 
 
 @cache
 def _mel_basis(front_end: Spectrogram) -> np.ndarray:
-    """Triangles of equal area between equally spaced mel points, shape (n_fft // 2 + 1, n_mels).
-
-    Written out rather than taken from librosa, whose import costs seconds that a predictor's start cannot spare.
-    """
-    edges_hz = _mel_to_hz(
-        np.linspace(_hz_to_mel(front_end.minimum_hz), _hz_to_mel(front_end.maximum_hz), front_end.n_mels + 2)
-    )
-    bins_hz = np.fft.rfftfreq(front_end.n_fft, 1 / front_end.sampling_rate_hz)[:, np.newaxis]
-    rising = (bins_hz - edges_hz[:-2]) / np.diff(edges_hz)[:-1]
-    falling = (edges_hz[2:] - bins_hz) / np.diff(edges_hz)[1:]
-    weights = np.maximum(0, np.minimum(rising, falling)) * (2 / (edges_hz[2:] - edges_hz[:-2]))
-    return weights.astype(np.float32)
-
-
-_LINEAR_HZ, _MELS_PER_HZ, _OCTAVE = 1000.0, 3 / 200, np.log(6.4) / 27  # Slaney: linear to 1 kHz, then logarithmic
-
-
-def _hz_to_mel(hz: float) -> float:
-    if hz < _LINEAR_HZ:
-        return hz * _MELS_PER_HZ
-    return _LINEAR_HZ * _MELS_PER_HZ + np.log(hz / _LINEAR_HZ) / _OCTAVE
-
-
-def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
-    bend = _LINEAR_HZ * _MELS_PER_HZ
-    return np.where(mel < bend, mel / _MELS_PER_HZ, _LINEAR_HZ * np.exp(_OCTAVE * (np.maximum(mel, bend) - bend)))
+    return mel_basis(
+        front_end.sampling_rate_hz, front_end.n_fft, front_end.n_mels, front_end.minimum_hz, front_end.maximum_hz
+    ).astype(np.float32)
 
 
 @cache
 def _chroma_basis(front_end: Spectrogram) -> np.ndarray:
-    from librosa.filters import chroma
-
-    return chroma(sr=front_end.sampling_rate_hz, n_fft=front_end.n_fft).T.astype(np.float32)
+    return chroma_basis(front_end.sampling_rate_hz, front_end.n_fft).astype(np.float32)

@@ -8,7 +8,6 @@ import hashlib
 import json
 import math
 import re
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable
@@ -17,9 +16,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from ser.bundle import load_model
+from ser.bundle import GRAPH
 from ser.errors import SerError
 from ser.figures import draw_comparison, draw_model
 from ser.files import read_csv
@@ -29,11 +29,16 @@ from ser.mlflow_connection import HOW_TO_LOG_LATER, TrackingError, connect, fail
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+    from mlflow.models import ModelSignature
 
 COMPLETE = "ser.complete"
 SUPERSEDED = "ser.superseded_by"
 SYNTHETIC = "synthetic demo voices"
-EXAMPLE_FRAMES = 100  # a second or so of speech; any length is accepted
+EXAMPLE_S, EXAMPLE_RATE_HZ = 0.5, 8000
+# what serving the logged model needs
+_REQUIREMENTS = (
+    "audioread", "mlflow", "numpy", "onnxruntime", "pandas", "praat-parselmouth", "soundfile", "soxr",
+)  # fmt: skip
 
 
 class StateError(SerError):
@@ -212,7 +217,7 @@ def _fill_child(client: "MlflowClient", run_id: str, state: PipelineState, model
     with tempfile.TemporaryDirectory() as folder:
         draw_model(Path(folder), model.plot_tables, model.history, f"{model.name}{state.voices}")
         client.log_artifacts(run_id, folder, "figures")
-    if (model.folder / "model.keras").exists():
+    if (model.folder / GRAPH).exists():
         _log_model(client, run_id, model)
     params_text = json.dumps(model.params, sort_keys=True)
     tags = {"ser.params_sha256": hashlib.sha256(params_text.encode()).hexdigest()}
@@ -291,24 +296,12 @@ def _log_dataset(client: "MlflowClient", run_id: str, state: PipelineState) -> N
 def _log_model(client: "MlflowClient", run_id: str, model: TrainedModel) -> None:
     """Log the model with signature and input example, once; what an interruption left half-made is removed."""
     import mlflow
-    import numpy as np
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema, TensorSpec
 
     experiment_id = client.get_run(run_id).info.experiment_id
     for logged in client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'"):
         if logged.status == "READY":
             return
         client.delete_logged_model(logged.model_id)
-    shapes = _input_shapes(model.folder)
-    signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype("float32"), (-1, *shape), name) for name, shape in shapes.items()]),
-        outputs=Schema([ColSpec("float", emotion) for emotion in model.bundle["emotions"]]),
-    )
-    example = {
-        name: np.zeros((1, *(EXAMPLE_FRAMES if size == -1 else size for size in shape)), dtype="float32")
-        for name, shape in shapes.items()
-    }
     mlflow.set_tracking_uri(tracking_uri())
     # MLflow warns, whatever the filter, that `predict` has no type hints of the kinds it knows; the signature says it all.
     with warnings.catch_warnings(record=True), mlflow.start_run(run_id=run_id):
@@ -319,17 +312,28 @@ def _log_model(client: "MlflowClient", run_id: str, model: TrainedModel) -> None
             python_model=served_model.__file__,
             artifacts={"bundle": str(model.folder)},
             code_paths=[str(Path(__file__).parent)],
-            signature=signature,
-            input_example=example,
-            pip_requirements=[f"{name}=={version(name)}" for name in _requirements()],
+            signature=_signature(model.bundle["emotions"]),
+            input_example=_example(),
+            pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
         )
 
 
-def _input_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Shape of each input of a saved network without its first axis, by name; -1 is any length."""
-    network = load_model(folder)
-    return {tensor.name: tuple(-1 if size is None else size for size in tensor.shape[1:]) for tensor in network.inputs}
+def _signature(emotions: list[str]) -> "ModelSignature":
+    """A path, or samples with their rate, in; a probability an emotion out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Array
+
+    inputs = [
+        ColSpec("string", "path", required=False),
+        ColSpec(Array(DataType.double), "samples", required=False),
+        ColSpec("long", "sampling_rate_hz", required=False),
+    ]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec("float", emotion) for emotion in emotions]))
 
 
-def _requirements() -> list[str]:
-    return ["keras", "mlflow", "numpy", "pandas", sys.modules["keras"].backend.backend()]
+def _example() -> pd.DataFrame:
+    """A buzz at 150 Hz: MLflow asks the model about it once, and shows it as a request to send."""
+    times_s = np.arange(round(EXAMPLE_S * EXAMPLE_RATE_HZ)) / EXAMPLE_RATE_HZ
+    samples = sum(np.sin(2 * np.pi * 150 * n * times_s) / n for n in range(1, 20)) / 10
+    return pd.DataFrame({"samples": [[round(float(x), 4) for x in samples]], "sampling_rate_hz": [EXAMPLE_RATE_HZ]})

@@ -1,4 +1,4 @@
-"""From tables and feature stores to a trained bundle in `models/<name>/`."""
+"""From tables and feature stores to a trained model on disk."""
 
 import hashlib
 import inspect
@@ -17,12 +17,12 @@ import ser.batches
 import ser.layers
 import ser.training
 from ser.batches import Batches, BatchParams
-from ser.bundle import load_model, save_model
 from ser.errors import SerError
 from ser.features import Clip, Features
 from ser.files import read_csv, replacing, write_csv
 from ser.live_tracking import LiveRun
 from ser.statistics import column_statistics
+from ser.trained import load_model, save_model
 from ser.training import TrainParams, Validation, fit, forget
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Trainer:
         Args:
             cleaned: `cleaned_data.csv`.
             features_dir: folder of the feature stores.
-            out: folder of the bundle; a base model is looked for beside it.
+            out: folder to write; the models it builds on are looked for beside it.
             resume_dir: where a training leaves its state after each epoch.
         """
         table = read_csv(cleaned)
@@ -98,19 +98,26 @@ class Trainer:
         for kind in self.architecture.INPUTS:
             shape = features.get(kind, first).shape
             shapes[kind] = (self.batches.n_frames, *shape[1:]) if kind == "spectrogram" else shape
-        extra = {"base": load_model(models_dir / base)} if (base := getattr(self.architecture, "BASE", None)) else {}
+        extra = {"bases": {name: load_model(models_dir / name) for name in self._bases}} if self._bases else {}
         return self.architecture.build(shapes, len(self.emotions), self.sizes, **extra)
 
     def _set_statistics(self, model: "keras.Model", batches: Batches, train: pd.DataFrame, features: Features) -> None:
         """Fit every normalisation inside the model on the original training clips, and on nothing else."""
         names = {layer.name: layer for layer in model.layers}
         for kind in self.architecture.INPUTS:
-            if layer := names.get(f"standardise_{kind}"):
-                arrays = (features.get(kind, Clip(row.id, row.corpus)) for row in train.itertuples())
-                mean, deviation = column_statistics(arrays, level_free=layer.level_free)
-                layer.set_statistics(mean.astype(np.float32), deviation.astype(np.float32))
-                if kind == "prosody":
-                    batches.deviation = deviation.astype(np.float32)
+            layer = names.get(f"standardise_{kind}")  # absent where it is inside a model that this one builds on
+            if layer is None:
+                continue
+            arrays = (features.get(kind, Clip(row.id, row.corpus)) for row in train.itertuples())
+            statistics = column_statistics(arrays, level_free=layer.level_free)
+            mean, deviation = (values.astype(np.float32) for values in statistics)
+            layer.set_statistics(mean, deviation)
+            if kind == "prosody":
+                batches.deviation = deviation
+
+    @property
+    def _bases(self) -> tuple[str, ...]:
+        return getattr(self.architecture, "BASES", ())
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -134,12 +141,12 @@ class Trainer:
 
     def _inputs(self, cleaned: Path, features_dir: Path, corpora: Sequence[str], out: Path) -> Iterator[Path]:
         yield cleaned
-        for kind in self.architecture.INPUTS:
+        for kind in (kind for kind in self.architecture.INPUTS if kind != "speaker"):
             for variant in ("clean", "augmented"):
                 for corpus in corpora:
                     folder = features_dir / kind / variant / corpus
                     yield from (folder / name for name in ("index.csv", "recipe.json", "values.npy"))
-        if base := getattr(self.architecture, "BASE", None):
+        for base in self._bases:
             yield out.parent / base / "model.keras"
 
     def _write(
@@ -156,7 +163,7 @@ class Trainer:
         description = {
             "model": self.name,
             "emotions": list(self.emotions),
-            "inputs": {kind: features.recipe(kind, corpora) for kind in self.architecture.INPUTS},
+            "inputs": {kind: features.recipe(kind, corpora) for kind in self.architecture.INPUTS if kind != "speaker"},
             "n_frames": self.batches.n_frames,
             "n_parameters": model.count_params(),
             "corpora": corpora,
@@ -168,7 +175,7 @@ class Trainer:
             temporary.mkdir()
             save_model(model, temporary / "model.keras")
             write_csv(temporary / "history.csv", pd.DataFrame(history).astype({"epoch": int}).round(6))
-            for name, content in {"bundle.json": description, "params.json": self._settings()}.items():
+            for name, content in {"model.json": description, "params.json": self._settings()}.items():
                 (temporary / name).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 

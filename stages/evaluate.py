@@ -1,14 +1,17 @@
 """Score one trained model on the validation and test parts."""
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
+import pandas as pd
+
 from ser.bootstrap import SpeakerBootstrap
-from ser.evaluation import HELD_OUT, evaluate, plot_tables, predictions_table
+from ser.calibration import CalibrationParams
+from ser.evaluation import HELD_OUT, calibration_scores, enrolled_scores, evaluate, plot_tables, predictions_table
+from ser.features import Clip
 from ser.files import read_csv, replacing, write_csv, write_json
-from ser.inference import probabilities
+from ser.inference import Enrolment, Scorer
 from ser.params import load_params
 from ser.sources import CorporaParams
 from stages.running import run
@@ -24,12 +27,19 @@ def main() -> None:
 
     bootstrap = load_params("evaluate", SpeakerBootstrap)
     synthetic = load_params("corpora", CorporaParams).synthetic
-    emotions = json.loads((args.model_dir / "bundle.json").read_text(encoding="utf-8"))["emotions"]
+    calibration = load_params("calibration", CalibrationParams)
+    enrolment = load_params("enrolment", Enrolment)
+    scorer = Scorer(args.model_dir, args.features_dir)
+    emotions = scorer.description["emotions"]
     clips = read_csv(args.cleaned_csv)
     held_out = clips[clips["split"].isin(HELD_OUT)]
-    scores = probabilities(args.model_dir, args.features_dir, held_out["id"].tolist(), held_out["corpus"].tolist())
-    predictions = predictions_table(held_out, scores, emotions)
+    predictions = predictions_table(held_out, scorer.probabilities(_clips(held_out)), emotions)
     metrics = evaluate(clips, predictions, emotions, bootstrap=bootstrap, synthetic=synthetic)
+    metrics["calibration"] = calibration_scores(predictions, emotions, calibration)
+    if scorer.can_enrol:
+        test = held_out[held_out["split"] == "test"]
+        known = scorer.probabilities(_clips(test), test["speaker"].tolist(), enrolment)
+        metrics["test"]["enrolled"] = enrolled_scores(test, known, emotions)
 
     with replacing(args.plots_dir) as folder:
         for name, table in plot_tables(predictions, emotions).items():
@@ -42,6 +52,10 @@ def main() -> None:
         *(args.model, test["n"], test["n_speakers"], test["uar"], test["uar_low"], test["uar_high"]),
         ", synthetic demo voices" if synthetic else "",
     )
+
+
+def _clips(rows: pd.DataFrame) -> list[Clip]:
+    return [Clip(*row) for row in zip(rows["id"], rows["corpus"], strict=True)]
 
 
 if __name__ == "__main__":

@@ -33,7 +33,6 @@ TINY_MODELS = {
         for name, value in {"training.epochs": 1, "batches.batch_size": 16, "batches.n_frames": 64}.items()
     },
     "models.prosody.architecture.units": [16],
-    "models.hybrid.architecture.units": [16],
     "models.hybrid.architecture.fused_units": 16,
     "evaluate.n_bootstrap": 100,
 }

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -30,20 +31,25 @@ STILL = BatchParams(
     mixup=0.0,
     noise=0.0,
     column_dropout=0.0,
+    known_share=0.0,
+    minimum_enrolled_clips=2,
+    maximum_enrolled_clips=4,
 )
 ALL = replace(
     STILL, augmented_share=0.5, minimum_tempo=0.8, maximum_tempo=1.25, gain_db=3.0, tilt_db=3.0, band_shift=2.0,
-    time_masks=2, band_masks=2, mixup=0.5, noise=0.1, column_dropout=0.1,
+    time_masks=2, band_masks=2, mixup=0.5, noise=0.1, column_dropout=0.1, known_share=0.5,
 )  # fmt: skip
 BOTH = ("spectrogram", "prosody")
+KNOWING = ("prosody", "speaker")
 N_FRAMES, N_BANDS, N_COLUMNS = 15, 8, 3
 
 
 def table():
-    """Six clips of ravdess (four of them happy), two of emodb; every value of clip n is about n."""
+    """Six clips of ravdess (four of them happy) by two speakers, two of emodb by one; every value of clip n is about n."""
     corpora = ["ravdess"] * 6 + ["emodb"] * 2
     emotions = ["happy", "happy", "happy", "happy", "neutral", "sad", "happy", "sad"]
-    return pd.DataFrame({"id": [f"c{n}" for n in range(8)], "corpus": corpora, "emotion": emotions})
+    speakers = ["r1", "r2", "r1", "r2", "r1", "r2", "e1", "e1"]
+    return pd.DataFrame({"id": [f"c{n}" for n in range(8)], "corpus": corpora, "speaker": speakers, "emotion": emotions})
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +188,40 @@ def test_prosodic_noise_is_in_training_deviations_and_columns_drop_out(batches):
     assert np.isnan(inputs["prosody"][:, 1]).all()
     ((inputs, _),) = batches(replace(STILL, column_dropout=0.25, batch_size=1000), kinds=("prosody",)).epoch(1)
     assert np.isnan(inputs["prosody"][:, [0, 2]]).mean(axis=0) == pytest.approx(0.25, abs=0.05)
+
+
+def means(batches, epochs=(1,)):
+    """(clip, speaker mean of its first column) of every example; the mean is NaN where nobody is known."""
+    batched = [inputs for n in epochs for inputs, _ in batches.epoch(n)]
+    assert all(np.isnan(inputs["speaker"][:, 1]).all() for inputs in batched), "never defined, so not in any mean"
+    return [(int(p[0]), float(s[0])) for inputs in batched for p, s in zip(inputs["prosody"], inputs["speaker"], strict=True)]
+
+
+def test_nobody_is_known_unless_asked(batches):
+    ((inputs, _),) = batches(replace(STILL, batch_size=200), kinds=KNOWING).epoch(1)
+    assert inputs["speaker"].shape == (200, N_COLUMNS) and inputs["speaker"].dtype == np.float32
+    assert np.isnan(inputs["speaker"]).all()
+
+
+def test_a_known_speaker_is_the_mean_of_some_originals_of_its_own(batches):
+    spoken = {"r1": {0, 2, 4}, "r2": {1, 3, 5}, "e1": {6, 7}}
+    possible = {
+        speaker: {sum(drawn) / n for n in (2, 3, 4) for drawn in product(numbers, repeat=n)}
+        for speaker, numbers in spoken.items()
+    }
+    known = replace(STILL, known_share=1.0, augmented_share=0.5, batch_size=300)
+    found = means(batches(known, kinds=KNOWING))
+    for number, mean in found:
+        speaker = table()["speaker"][number % 100]
+        assert any(abs(mean - value) < 1e-4 for value in possible[speaker]), "copies are heard, but never enrolled"
+    assert len({mean for number, mean in found if number == 0}) > 5, "drawn anew for every example"
+
+
+def test_speakers_are_known_as_often_as_asked_and_the_same_in_every_run(batches):
+    half = replace(STILL, known_share=0.5, batch_size=1000)
+    found = means(batches(half, kinds=KNOWING))
+    assert np.mean([np.isfinite(mean) for _, mean in found]) == pytest.approx(0.5, abs=0.05)
+    assert same(list(batches(half, kinds=KNOWING).epoch(2)), list(batches(half, kinds=KNOWING).epoch(2)))
 
 
 def clip(n_frames=18):

@@ -31,6 +31,7 @@ KILLS = [
     ("prosody@emodb-clean", exists("data/features/prosody/clean/.emodb.part")),
     ("train@cnn", says("cnn epoch 3/12")),
     ("evaluate@cnn", exists("metrics/plots/cnn")),  # the first of its three outputs
+    ("bundle@cnn", exists("models/.cnn.part")),
     ("track", exists("mlruns/*/*/artifacts/*")),
 ]
 

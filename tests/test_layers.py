@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from ser.bundle import load_model, save_model
 from ser.layers import AttentiveStatistics, DefinedMask, Standardization, example_level, prosodic_branch
+from ser.trained import load_model, save_model
 
 
 def frames(batch=4, time=12, bands=5, seed=1):
@@ -112,11 +112,51 @@ def test_statistics_and_pooling_are_the_same_after_saving(tmp_path):
     assert np.array_equal(stored.mean, np.arange(5)) and np.array_equal(stored.deviation, [1, 1, 2, 3, 4])
 
 
-def test_the_prosodic_branch_tells_an_undefined_column_from_an_average_one():
+@pytest.fixture(scope="module")
+def branch():
+    """Standardised to mean 10, deviation 2 in each of three columns."""
     keras.utils.set_random_seed(1)
-    prosody = keras.Input((3,), name="prosody")
-    model = keras.Model(prosody, prosodic_branch(prosody, (16, 8), dropout=0.5))
-    assert model.output_shape == (None, 8)
-    average, undefined = model.predict_on_batch(np.array([[0, 0, 0], [0, np.nan, 0]], np.float32))
+    prosody, speaker = keras.Input((3,), name="prosody"), keras.Input((3,), name="speaker")
+    model = keras.Model([prosody, speaker], prosodic_branch(prosody, speaker, (16, 8), dropout=0.5))
+    model.get_layer("standardise_prosody").set_statistics(np.full(3, 10.0), np.full(3, 2.0))
+    return model
+
+
+def branched(branch, prosody, speaker):
+    return branch.predict_on_batch([np.array([prosody], np.float32), np.array([speaker], np.float32)])[0]
+
+
+NOBODY = [np.nan] * 3
+
+
+def test_the_prosodic_branch_tells_an_undefined_column_from_an_average_one(branch):
+    assert branch.output_shape == (None, 8)
+    average, undefined = branched(branch, [10, 10, 10], NOBODY), branched(branch, [10, np.nan, 10], NOBODY)
     assert np.isfinite(undefined).all()
     assert np.abs(average - undefined).max() > 1e-3
+
+
+def test_a_known_speaker_is_heard_as_the_distance_from_its_mean(branch):
+    clip = [11.0, 9.0, 14.0]
+    unknown, average, shifted = (branched(branch, clip, mean) for mean in (NOBODY, [10, 10, 10], [12, 12, 12]))
+    assert np.isfinite(unknown).all()
+    assert np.abs(average - unknown).max() > 1e-3, "an average speaker is not an unknown one"
+    assert np.abs(shifted - average).max() > 1e-3
+
+
+def test_a_mean_counts_only_where_both_it_and_the_clip_are_defined(branch):
+    """What a gap on either side leaves is no distance: neither that of zero nor that of the other's value."""
+    concatenated = keras.Model(branch.inputs, branch.get_layer(index=_joined(branch)).output)
+
+    def departure(prosody, speaker):
+        joined = concatenated.predict_on_batch([np.array([prosody], np.float32), np.array([speaker], np.float32)])[0]
+        assert joined.shape == (3 * 3 + 1,)
+        return joined[6:9].tolist(), joined[9]
+
+    assert departure([12, np.nan, 14], [10, 10, np.nan]) == ([1.0, 0.0, 0.0], 1.0)
+    assert departure([12, np.nan, 14], NOBODY) == ([0.0, 0.0, 0.0], 0.0)
+    assert departure([12, 12, 12], [12, 12, 12]) == ([0.0, 0.0, 0.0], 1.0)
+
+
+def _joined(model):
+    return next(n for n, layer in enumerate(model.layers) if isinstance(layer, keras.layers.Concatenate))

@@ -70,7 +70,7 @@ rows = read_csv(folder / "rows.csv")
 features = Features(folder)
 column_statistics((features.get("spectrogram", Clip(row.id, row.corpus)) for row in rows.itertuples()), level_free=True)
 params = load_params("models.hybrid.batches", BatchParams)
-batches = Batches(rows, features, ("spectrogram", "prosody"), ("angry", "sad"), params, 1)
+batches = Batches(rows, features, ("spectrogram", "prosody", "speaker"), ("angry", "sad"), params, 1)
 assert sum(len(targets) for _, targets in batches.epoch(1)) >= len(rows) * 0.6
 """
 
@@ -85,7 +85,7 @@ def test_an_epoch_takes_no_more_memory_for_ten_times_as_many_utterances(tmp_path
                 items = ((name + mark, values) for name, values in noise(n, shape, dtype))
                 write_arrays(tmp_path / str(n) / kind / variant / "c", items, dtype=dtype, recipe={"name": kind})
         ids = [name for name, _ in noise(n, 1, "int16")]
-        table = pd.DataFrame({"id": ids, "corpus": "c", "emotion": ["angry", "sad"] * (n // 2)})
+        table = pd.DataFrame({"id": ids, "corpus": "c", "speaker": "s", "emotion": ["angry", "sad"] * (n // 2)})
         write_csv(tmp_path / str(n) / "rows.csv", table)
         peaks[n] = peak_mb(sys.executable, "-c", EPOCH, str(tmp_path / str(n)))
     size_mb = sum(path.stat().st_size for path in (tmp_path / str(MANY)).rglob("values.npy")) / 2**20

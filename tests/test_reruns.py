@@ -30,9 +30,17 @@ def features(stage, *variants, corpora=CORPORA):
 ENDS = {"compare", "track"}
 CLEAN, AUGMENTED, BOTH = ("clean",), ("augmented",), ("clean", "augmented")
 ALL_FEATURES = features("spectrogram", *BOTH) | features("prosody", *BOTH)
-ALL_MODELS = each("train", MODELS) | each("evaluate", MODELS) | ENDS
-CNN_AND_HYBRID = each("train", ["cnn", "hybrid"]) | each("evaluate", ["cnn", "hybrid"]) | ENDS
-PROSODY_AND_HYBRID = each("train", ["prosody", "hybrid"]) | each("evaluate", ["prosody", "hybrid"]) | ENDS
+
+
+def scored(names):
+    """What an evaluation of these models can change."""
+    return each("evaluate", names) | each("bundle", names) | ENDS
+
+
+ALL_MODELS = each("train", MODELS) | scored(MODELS)
+CNN_AND_HYBRID = each("train", ["cnn", "hybrid"]) | scored(["cnn", "hybrid"])
+PROSODY_AND_HYBRID = each("train", ["prosody", "hybrid"]) | scored(["prosody", "hybrid"])
+HYBRID = each("train", ["hybrid"]) | scored(["hybrid"])
 AUGMENTED_HALF = features("spectrogram", *AUGMENTED) | features("prosody", *AUGMENTED) | {"audit"} | ALL_MODELS
 
 
@@ -51,13 +59,9 @@ CHANGES = [
     Change("cnn learning rate", {"train@cnn"}, CNN_AND_HYBRID, param=("models.cnn.training.learning_rate", 0.01)),
     Change("cnn size", {"train@cnn"}, CNN_AND_HYBRID, param=("models.cnn.architecture.embedding", 24)),
     Change("cnn code", {"train@cnn"}, CNN_AND_HYBRID, files=("ser/models/cnn.py",)),
-    Change(
-        "hybrid epochs", {"train@hybrid"}, {"train@hybrid", "evaluate@hybrid"} | ENDS, param=("models.hybrid.training.epochs", 2)
-    ),
-    Change("hybrid code", {"train@hybrid"}, {"train@hybrid", "evaluate@hybrid"} | ENDS, files=("ser/models/hybrid.py",)),
-    Change(
-        "prosody network code", {"train@prosody"}, {"train@prosody", "evaluate@prosody"} | ENDS, files=("ser/models/prosody.py",)
-    ),
+    Change("hybrid epochs", {"train@hybrid"}, HYBRID, param=("models.hybrid.training.epochs", 2)),
+    Change("hybrid code", {"train@hybrid"}, HYBRID, files=("ser/models/hybrid.py",)),
+    Change("prosody network code", {"train@prosody"}, PROSODY_AND_HYBRID, files=("ser/models/prosody.py",)),
     Change(
         "augmentation parameter",
         each("augment", CORPORA),
@@ -65,8 +69,11 @@ CHANGES = [
         param=("augment.max_gain_db", 3.0),
     ),
     Change("augmentation code", each("augment", CORPORA), each("augment", CORPORA) | AUGMENTED_HALF, files=("ser/augment.py",)),
-    Change(
-        "prosody code", features("prosody", *BOTH), features("prosody", *BOTH) | PROSODY_AND_HYBRID, files=("ser/prosody.py",)
+    Change(  # bundles hold the measures that an app shows
+        "prosody code",
+        features("prosody", *BOTH) | each("bundle", MODELS) | {"track"},
+        features("prosody", *BOTH) | PROSODY_AND_HYBRID | each("bundle", MODELS),
+        files=("ser/prosody.py",),
     ),
     Change(
         "functionals parameter",
@@ -82,7 +89,7 @@ CHANGES = [
     ),
     Change(
         "spectrogram code",
-        features("spectrogram", *BOTH),
+        features("spectrogram", *BOTH) | {"track"},  # which logs the predictor's code with the model
         features("spectrogram", *BOTH) | CNN_AND_HYBRID,
         files=("ser/spectrogram.py",),
     ),
@@ -95,19 +102,19 @@ CHANGES = [
     Change(
         "boredom kept", {"unify"} | each("train", MODELS), {"unify", "audit"} | ALL_MODELS, param=("emotions.boredom", "keep")
     ),
-    Change(
-        "bootstrap", each("evaluate", MODELS) | {"compare"}, each("evaluate", MODELS) | ENDS, param=("evaluate.n_bootstrap", 50)
-    ),
-    Change("scoring code", each("evaluate", MODELS) | {"compare"}, each("evaluate", MODELS) | ENDS, files=("ser/scoring.py",)),
+    Change("bootstrap", each("evaluate", MODELS) | {"compare"}, scored(MODELS), param=("evaluate.n_bootstrap", 50)),
+    Change("scoring code", each("evaluate", MODELS) | {"compare"}, scored(MODELS), files=("ser/scoring.py",)),
+    Change("calibration", each("evaluate", MODELS), scored(MODELS), param=("calibration.sure_accuracy", 0.7)),
+    Change("export code", each("bundle", MODELS), each("bundle", MODELS) | {"track"}, files=("ser/export.py",)),
     Change("tracking code", {"track"}, {"track"}, files=("ser/tracking.py", "ser/figures.py")),
     Change(
         "shorter clips accepted",
-        each("collect", CORPORA),
+        each("collect", CORPORA) | each("bundle", MODELS),
         each("collect", CORPORA) | each("split", CORPORA) | each("augment", CORPORA) | {"unify"} | ALL_FEATURES | AUGMENTED_HALF,
         param=("audio.minimum_s", 0.05),
     ),
     Change("parameters of demo corpora under data/raw", set(), set(), param=("demo.strength", 0.5)),
-    Change("app, command line, API", set(), set(), files=("app.py", "ser/cli.py", "ser/api.py", "app/main.py")),
+    Change("app, command line, API", set(), set(), files=("ser/cli/main.py", "ser/api/app.py", "ser/app/main.py")),
     Change(
         "tests and texts", set(), set(), files=("tests/test_split.py", "tests/test_new.py", "README.md", "docs/add-a-corpus.md")
     ),
@@ -188,7 +195,7 @@ def test_a_sixth_corpus_is_extracted_alone(undisturbed, tmp_path):
     add_sixth(project)
     new = {f"{stage}@sixth" for stage in ("collect", "split", "augment")}
     new |= features("spectrogram", *BOTH, corpora=["sixth"]) | features("prosody", *BOTH, corpora=["sixth"])
-    listed = {"locate", "unify", "audit"} | each("evaluate", MODELS)  # they read the list of corpora
+    listed = {"locate", "unify", "audit"} | each("evaluate", MODELS) | each("bundle", MODELS)  # they read the list of corpora
     assert project.status(LAST) == new | listed
 
     output = project.repro("unify", "spectrogram@sixth-augmented")

@@ -1,4 +1,4 @@
-"""The trainer: a complete bundle, the same bytes each time, and nothing learned from clips held out."""
+"""The trainer: a complete folder, the same bytes each time, and nothing learned from clips held out."""
 
 import json
 import logging
@@ -14,9 +14,10 @@ import tensorflow
 from ser.architectures import load_architecture
 from ser.arrays import Arrays, write_arrays
 from ser.batches import BatchParams
-from ser.bundle import load_description, load_model, save_model
+from ser.features import Clip
 from ser.files import read_csv, write_csv
-from ser.inference import probabilities
+from ser.inference import Scorer
+from ser.trained import load_description, load_model, save_model
 from ser.trainer import Trainer, TrainerError, split_hash
 from ser.training import TrainParams
 
@@ -24,14 +25,14 @@ EMOTIONS = ("neutral", "happy", "sad")
 SIZES = {
     "cnn": {"stem_filters": 2, "filters": (2,), "attention_units": 2, "embedding": 4, "dropout": 0.2, "level_free": True},
     "prosody": {"units": (4,), "dropout": 0.2},
-    "hybrid": {"units": (4,), "dropout": 0.2, "fused_units": 4, "train_base": True},
+    "hybrid": {"dropout": 0.2, "fused_units": 4, "train_bases": True},
 }
 BATCHES = BatchParams(
     batch_size=4, n_frames=12, augmented_share=0.5, corpus_balance=0.5, emotion_balance=1.0, minimum_tempo=0.9, maximum_tempo=1.1,
     gain_db=1.0, tilt_db=1.0, band_shift=1.0, time_masks=1, maximum_time_mask=3, band_masks=1, maximum_band_mask=2,
-    mixup=0.5, noise=0.1, column_dropout=0.1,
+    mixup=0.5, noise=0.1, column_dropout=0.1, known_share=0.5, minimum_enrolled_clips=1, maximum_enrolled_clips=3,
 )  # fmt: skip
-FILES = ["bundle.json", "history.csv", "model.keras", "params.json"]
+FILES = ["history.csv", "model.json", "model.keras", "params.json"]
 
 
 class Killed(BaseException):
@@ -88,7 +89,7 @@ def project(tmp_path):
     return tmp_path
 
 
-def train(project, name, models="models", epochs=2, **settings):
+def train(project, name, folder="trained", epochs=2, **settings):
     """Train as a new process would: Keras counts the layers of a process into their names."""
     keras.backend.clear_session()
     architecture = load_architecture(name)
@@ -97,7 +98,7 @@ def train(project, name, models="models", epochs=2, **settings):
         average=0.9, precision="float32",
     )  # fmt: skip
     trainer = Trainer(name, architecture, architecture.Params(**{**SIZES[name], **settings}), training, BATCHES, EMOTIONS)
-    out = project / models / name
+    out = project / folder / name
     trainer.run(project / "cleaned.csv", project / "features", out, project / "resume")
     return out
 
@@ -112,21 +113,21 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_run_leaves_a_complete_bundle_and_nothing_else(project, live, caplog):
+def test_a_run_leaves_a_complete_folder_and_nothing_else(project, live, caplog):
     caplog.set_level(logging.INFO)
     out = train(project, "prosody")
     assert sorted(contents(out)) == FILES
-    assert sorted(path.name for path in project.iterdir()) == ["cleaned.csv", "features", "models", "resume"]
+    assert sorted(path.name for path in project.iterdir()) == ["cleaned.csv", "features", "resume", "trained"]
     assert list((project / "resume").iterdir()) == [] and [path.name for path in out.parent.iterdir()] == ["prosody"]
-    bundle = load_description(out)
-    assert bundle["emotions"] == list(EMOTIONS) and bundle["model"] == "prosody"
-    assert bundle["inputs"] == {"prosody": {"name": "Prosody", "columns": ["a", "b", "c"]}}
-    assert bundle["corpora"] == ["emodb", "ravdess"] and bundle["n_frames"] == 12
-    assert bundle["n_parameters"] == load_model(out).count_params()
-    assert bundle["split_sha256"] == split_hash(project / "cleaned.csv")
+    description = load_description(out)
+    assert description["emotions"] == list(EMOTIONS) and description["model"] == "prosody"
+    assert description["inputs"] == {"prosody": {"name": "Prosody", "columns": ["a", "b", "c"]}}
+    assert description["corpora"] == ["emodb", "ravdess"] and description["n_frames"] == 12
+    assert description["n_parameters"] == load_model(out).count_params()
+    assert description["split_sha256"] == split_hash(project / "cleaned.csv")
     history = pd.read_csv(out / "history.csv")
     assert list(history["epoch"]) == live.epochs == [1, 2] and live.finished
-    assert bundle["validation"]["validation_uar"] == pytest.approx(history["validation_uar"].max(), abs=1e-6)
+    assert description["validation"]["validation_uar"] == pytest.approx(history["validation_uar"].max(), abs=1e-6)
     params = json.loads((out / "params.json").read_text())
     assert params["architecture"] == {"units": [4], "dropout": 0.2} and params["training"]["epochs"] == 2
     assert "train prosody: 12 utterances of 4 speakers, validated on 6 of 2" in caplog.text
@@ -174,25 +175,52 @@ def _stored(project, corpus):
     return {name: store[name] for name in store.ids}
 
 
-def test_the_hybrid_builds_on_the_trained_cnn_beside_it(project):
+@pytest.fixture
+def bases(project):
+    """A CNN and a prosodic network as their trainings leave them, weights and statistics unlike those of a new one."""
     keras.utils.set_random_seed(2)
-    architecture = load_architecture("cnn")
-    cnn = architecture.build({"spectrogram": (12, 6)}, 3, architecture.Params(**SIZES["cnn"]))
-    cnn.get_layer("standardise_spectrogram").set_statistics(np.arange(6.0), np.arange(1.0, 7.0))
-    (project / "models/cnn").mkdir(parents=True)
-    save_model(cnn, project / "models/cnn/model.keras")
-    out = train(project, "hybrid", epochs=1, train_base=False)
+    cnn, prosody = (load_architecture(name) for name in ("cnn", "prosody"))
+    models = {
+        "cnn": cnn.build({"spectrogram": (12, 6)}, 3, cnn.Params(**SIZES["cnn"])),
+        "prosody": prosody.build({"prosody": (3,), "speaker": (3,)}, 3, prosody.Params(**SIZES["prosody"])),
+    }
+    models["cnn"].get_layer("standardise_spectrogram").set_statistics(np.arange(6.0), np.arange(1.0, 7.0))
+    models["prosody"].get_layer("standardise_prosody").set_statistics(np.arange(3.0), np.arange(1.0, 4.0))
+    for name, model in models.items():
+        (project / "trained" / name).mkdir(parents=True)
+        save_model(model, project / "trained" / name / "model.keras")
+    return models
+
+
+def test_the_hybrid_builds_on_the_trained_models_beside_it(project, bases):
+    out = train(project, "hybrid", epochs=1, train_bases=False)
     hybrid = load_model(out)
-    for layer in ("embedding", "standardise_spectrogram"):
-        pairs = zip(hybrid.get_layer("cnn").get_layer(layer).weights, cnn.get_layer(layer).weights, strict=True)
-        assert all(np.allclose(one, other, rtol=1e-5) for one, other in pairs), "but for the rounding of the average"
+    for name, layers in {
+        "cnn": ("embedding", "emotion", "standardise_spectrogram"),
+        "prosody": ("emotion", "standardise_prosody"),
+    }.items():
+        for layer in layers:
+            pairs = zip(hybrid.get_layer(name).get_layer(layer).weights, bases[name].get_layer(layer).weights, strict=True)
+            assert all(np.allclose(one, other, rtol=1e-5) for one, other in pairs), "but for the rounding of the average"
     assert set(load_description(out)["inputs"]) == {"spectrogram", "prosody"}
     row = read_csv(project / "cleaned.csv").iloc[-1]
-    assert probabilities(out, project / "features", [row["id"]], [row["corpus"]]).sum() == pytest.approx(1.0)
+    scorer = Scorer(out, project / "features")
+    assert scorer.can_enrol
+    assert scorer.probabilities([Clip(row["id"], row["corpus"])]).sum() == pytest.approx(1.0)
 
 
-def test_a_missing_base_or_store_is_named_with_the_way_out(project):
-    with pytest.raises(TrainerError, match="models/cnn/model.keras: no such file; run `dvc repro`"):
+def test_another_base_is_another_training(project, bases):
+    """The fingerprint holds the bytes of both bases."""
+    before = load_description(train(project, "hybrid", epochs=1))["fingerprint"]
+    assert load_description(train(project, "hybrid", epochs=1))["fingerprint"] == before
+    bases["prosody"].get_layer("standardise_prosody").set_statistics(np.zeros(3), np.ones(3))
+    save_model(bases["prosody"], project / "trained/prosody/model.keras")
+    assert load_description(train(project, "hybrid", epochs=1))["fingerprint"] != before
+
+
+def test_a_missing_base_or_store_is_named_with_the_way_out(project, bases):
+    shutil.rmtree(project / "trained/prosody")
+    with pytest.raises(TrainerError, match="trained/prosody/model.keras: no such file; run `dvc repro`"):
         train(project, "hybrid")
     shutil.rmtree(project / "features/prosody/augmented/ravdess")
     with pytest.raises(TrainerError, match="prosody/augmented/ravdess/index.csv: no such file; run `dvc repro`"):

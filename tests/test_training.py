@@ -12,11 +12,11 @@ from ser.models.prosody import Params, build
 from ser.training import TrainParams, Validation, fit, forget, schedule
 
 EMOTIONS = ("neutral", "happy", "sad")
-KINDS = ("prosody",)
+KINDS = ("prosody", "speaker")
 BATCHES = BatchParams(
     batch_size=8, n_frames=1, augmented_share=0.0, corpus_balance=0.5, emotion_balance=1.0, minimum_tempo=1.0, maximum_tempo=1.0,
     gain_db=0.0, tilt_db=0.0, band_shift=0.0, time_masks=0, maximum_time_mask=0, band_masks=0, maximum_band_mask=0,
-    mixup=0.3, noise=0.1, column_dropout=0.1,
+    mixup=0.3, noise=0.1, column_dropout=0.1, known_share=0.5, minimum_enrolled_clips=1, maximum_enrolled_clips=3,
 )  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def corpus(tmp_path_factory):
     """Emotions that differ in three columns; even clips are for training, odd ones for validation."""
     folder = tmp_path_factory.mktemp("features")
     random = np.random.default_rng(1)
-    rows = pd.DataFrame({"id": [f"c{n}" for n in range(60)], "corpus": "emodb"})
+    rows = pd.DataFrame({"id": [f"c{n}" for n in range(60)], "corpus": "emodb", "speaker": [f"s{n % 4}" for n in range(60)]})
     rows["emotion"] = [EMOTIONS[n // 2 % 3] for n in range(60)]
     columns = [(f"c{n}", np.eye(3)[[n // 2 % 3]] * 3 + random.normal(0, 0.5, (1, 3))) for n in range(60)]
     write_arrays(folder / "prosody/clean/emodb", columns, dtype="float32", recipe={})
@@ -49,7 +49,7 @@ def train(corpus):
     def run(resume, params=None, report=lambda epoch, values: None, validation=None):
         params = params or settings()
         keras.utils.set_random_seed(params.seed)
-        model = build({"prosody": (3,)}, 3, Params(units=(8,), dropout=0.3))
+        model = build({"prosody": (3,), "speaker": (3,)}, 3, Params(units=(8,), dropout=0.3))
         batches = Batches(rows, features, KINDS, EMOTIONS, BATCHES, params.seed)
         batches.deviation = np.ones(3, np.float32)
         validation = validation or Validation(validation_rows, features, KINDS, EMOTIONS, 1)

@@ -1,47 +1,49 @@
-"""The trained CNN's embedding and the prosodic columns, fused: each branch votes and a joint layer corrects."""
+"""The trained CNN and the trained prosodic network, fused: each votes, and a joint layer over both embeddings corrects."""
 
 from dataclasses import dataclass
 
 import keras
-from keras import layers
+from keras import layers, ops
 
-from ser.layers import prosodic_branch
-
-INPUTS = ("spectrogram", "prosody")
-BASE = "cnn"
+INPUTS = ("spectrogram", "prosody", "speaker")
+BASES = ("cnn", "prosody")
 
 
 @dataclass(frozen=True)
 class Params:
-    """Sizes of the parts that are new, and whether the CNN goes on learning."""
+    """Sizes of the parts that are new, and whether the two networks go on learning."""
 
-    units: tuple[int, ...]  # prosodic branch
     dropout: float
     fused_units: int
-    train_base: bool
+    train_bases: bool
 
 
 def build(
-    shapes: dict[str, tuple[int | None, ...]], n_emotions: int, params: Params, base: keras.Model
+    shapes: dict[str, tuple[int | None, ...]], n_emotions: int, params: Params, bases: dict[str, keras.Model]
 ) -> keras.Model:
-    """Spectrogram and prosody to emotion probabilities (batch, n_emotions).
+    """Spectrogram, prosody and the speaker's mean prosody to emotion probabilities (batch, n_emotions).
+
+    Before it is trained it multiplies the probabilities of its two parts (a product of experts, Hinton 2002), since the joint
+    layer starts at zero; so training starts from a late fusion and can only move away from it to gain.
 
     Args:
         shapes: shape of each input without the batch axis.
         n_emotions: width of the softmax.
         params: sizes.
-        base: the trained CNN, whose layer `embedding` is taken over with its weights.
+        bases: the trained models, whose layers `embedding` and `emotion` are taken over with their weights.
     """
-    base.trainable = params.train_base
-    spectrogram = keras.Input(shapes["spectrogram"], name="spectrogram")
-    heard = keras.Model(base.inputs[0], base.get_layer("embedding").output, name="cnn")(spectrogram)
-    heard = layers.Dropout(params.dropout)(heard)
-
-    prosody = keras.Input(shapes["prosody"], name="prosody")
-    measured = prosodic_branch(prosody, params.units, params.dropout)
-
-    both = layers.Dense(params.fused_units, activation="relu")(layers.Concatenate()([heard, measured]))
+    inputs = {kind: keras.Input(shapes[kind], name=kind) for kind in INPUTS}
+    embeddings, votes = [], []
+    for name in BASES:
+        base = bases[name]
+        base.trainable = params.train_bases
+        outputs = [base.get_layer("embedding").output, base.get_layer("emotion").output]
+        embedding, probabilities = keras.Model(base.inputs, outputs, name=f"{name}_network")([inputs[tensor.name] for tensor in base.inputs])
+        embeddings.append(embedding)
+        votes.append(ops.log(ops.maximum(probabilities, 1e-6)))
+    both = layers.Dropout(params.dropout)(layers.Concatenate()(embeddings))
+    both = layers.Dense(params.fused_units, activation="relu")(both)
     both = layers.Dropout(params.dropout)(both)
-    votes = [layers.Dense(n_emotions, dtype="float32")(x) for x in (heard, measured, both)]
+    votes.append(layers.Dense(n_emotions, kernel_initializer="zeros", dtype="float32", name="correction")(both))
     emotion = layers.Activation("softmax", dtype="float32", name="emotion")(layers.Add()(votes))
-    return keras.Model({"spectrogram": spectrogram, "prosody": prosody}, emotion, name="hybrid")
+    return keras.Model(inputs, emotion, name="hybrid")

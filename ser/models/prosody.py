@@ -7,7 +7,7 @@ from keras import layers
 
 from ser.layers import prosodic_branch
 
-INPUTS = ("prosody",)
+INPUTS = ("prosody", "speaker")
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Params:
 
 
 def build(shapes: dict[str, tuple[int | None, ...]], n_emotions: int, params: Params) -> keras.Model:
-    """Prosody (batch, columns), NaN where undefined, to emotion probabilities (batch, n_emotions).
+    """Prosody and its mean for the speaker (batch, columns), NaN where undefined, to emotion probabilities (batch, n_emotions).
 
     Args:
         shapes: shape of each input without the batch axis.
@@ -27,6 +27,8 @@ def build(shapes: dict[str, tuple[int | None, ...]], n_emotions: int, params: Pa
         params: sizes.
     """
     prosody = keras.Input(shapes["prosody"], name="prosody")
-    x = prosodic_branch(prosody, params.units, params.dropout)
+    speaker = keras.Input(shapes["speaker"], name="speaker")
+    x = prosodic_branch(prosody, speaker, params.units, params.dropout)
+    x = layers.Activation("linear", name="embedding")(x)
     emotion = layers.Dense(n_emotions, activation="softmax", dtype="float32", name="emotion")(x)
-    return keras.Model({"prosody": prosody}, emotion, name="prosody")
+    return keras.Model({"prosody": prosody, "speaker": speaker}, emotion, name="prosody")

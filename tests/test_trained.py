@@ -1,4 +1,4 @@
-"""Bundles: equal models are equal bytes, and a damaged archive is one sentence."""
+"""Trained networks on disk: equal models are equal bytes, and a damaged archive is one sentence."""
 
 import io
 import json
@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from ser.bundle import BundleError, load_description, load_model, save_model
 from ser.layers import Standardization
+from ser.trained import TrainedModelError, load_description, load_model, save_model
 
 
 def build():
@@ -24,7 +24,7 @@ def build():
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
-    path = tmp_path_factory.mktemp("bundle") / "model.keras"
+    path = tmp_path_factory.mktemp("trained") / "model.keras"
     save_model(build(), path)
     return path
 
@@ -83,24 +83,24 @@ def test_a_damaged_archive_is_one_sentence(archive, tmp_path, damage):
     content = damage(archive.read_bytes())
     assert content != archive.read_bytes()
     (tmp_path / "model.keras").write_bytes(content)
-    with pytest.raises(BundleError, match=r"model.keras: no readable Keras archive \(\w+\); run `dvc repro`"):
+    with pytest.raises(TrainedModelError, match=r"model.keras: no readable Keras archive \(\w+\); run `dvc repro`"):
         load_model(tmp_path)
 
 
 def test_an_archive_with_code_in_it_is_not_run(tmp_path):
     inputs = keras.Input((3,))
     keras.Model(inputs, keras.layers.Lambda(lambda x: x + 1)(inputs)).save(tmp_path / "model.keras")
-    with pytest.raises(BundleError):
+    with pytest.raises(TrainedModelError):
         load_model(tmp_path)
 
 
 def test_missing_files_are_named(tmp_path):
-    with pytest.raises(BundleError, match="model.keras: no readable Keras archive"):
+    with pytest.raises(TrainedModelError, match="model.keras: no readable Keras archive"):
         load_model(tmp_path)
-    with pytest.raises(BundleError, match="bundle.json: missing or not JSON; run `dvc repro`"):
+    with pytest.raises(TrainedModelError, match="model.json: missing or not JSON; run `dvc repro`"):
         load_description(tmp_path)
-    (tmp_path / "bundle.json").write_text('{"emotions": [')
-    with pytest.raises(BundleError, match="bundle.json: missing or not JSON"):
+    (tmp_path / "model.json").write_text('{"emotions": [')
+    with pytest.raises(TrainedModelError, match="model.json: missing or not JSON"):
         load_description(tmp_path)
-    (tmp_path / "bundle.json").write_text('{"emotions": ["happy"]}')
+    (tmp_path / "model.json").write_text('{"emotions": ["happy"]}')
     assert load_description(tmp_path) == {"emotions": ["happy"]}

@@ -1,0 +1,1 @@
+"""The Streamlit app: a door for people, started by `streamlit run ser/app/main.py`."""

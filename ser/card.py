@@ -1,0 +1,55 @@
+"""The model card: what a bundle is, what it was trained on, how good it is and where it must not be used."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+NOT_COMMERCIAL = "The licences of several corpora allow research and other non-commercial use only; so does this model."
+
+
+def write_card(path: Path, description: Mapping[str, Any]) -> None:
+    """Write the card of a bundle's description as Markdown."""
+    path.write_text("\n".join(card_lines(description)) + "\n", encoding="utf-8")
+
+
+def card_lines(description: Mapping[str, Any]) -> list[str]:
+    """The card, line by line."""
+    synthetic = description["synthetic"]
+    voices = " on synthetic demo voices, not on real speech" if synthetic else ""
+    lines = [f"# Speech emotion model `{description['model']}`", "", f"Trained{voices}. {_made(description)}".strip(), ""]
+    lines += [f"Emotions: {', '.join(description['emotions'])}. {description['n_parameters']:,} parameters.", ""]
+    lines += ["## Test, speakers never heard in training", "", *_figures(description["metrics"]["test"]), ""]
+    calibration = description["calibration"]
+    if "test" in calibration:
+        lines += [
+            f"Below a confidence of {calibration['unsure_below']:.2f} it says it is unsure (threshold and temperature "
+            f"{calibration['temperature']:.2f} chosen on validation): on test it commits itself on "
+            f"{100 * calibration['test']['coverage']:.0f} % of the clips and is right on "
+            f"{100 * calibration['test'].get('accuracy_when_sure', float('nan')):.0f} % of these.",
+            "",
+        ]
+    lines += ["## Corpora", ""]
+    lines += [f"- {corpus}: {licence}" for corpus, licence in description["licences"].items()]
+    lines += ["" if synthetic else f"\n{NOT_COMMERCIAL}\n", "## Limits", ""]
+    return lines + [f"- {sentence}" for sentence in description["limits"]]
+
+
+def _made(description: Mapping[str, Any]) -> str:
+    parts = [f"{label} {description[key]}" for key, label in (("created", "Made"), ("commit", "commit")) if key in description]
+    return ", ".join(parts) + "." if parts else ""
+
+
+def _figures(test: Mapping[str, Any]) -> list[str]:
+    enrolled = test["enrolled"].get("corpora", {})
+    lines = ["| corpus | UAR, percent (95 % interval) | speakers | clips |" + (" UAR, voice enrolled |" if enrolled else "")]
+    lines += ["|---|---|---|---|" + ("---|" if enrolled else "")]
+    for corpus, scores in test["per_corpus"].items():
+        interval = f"{100 * scores['uar_low']:.1f} to {100 * scores['uar_high']:.1f}"
+        row = f"| {corpus} | {100 * scores['uar']:.1f} ({interval}) | {scores['n_speakers']} | {scores['n']} |"
+        lines += [row + (f" {100 * enrolled[corpus]['uar']:.1f} |" if enrolled else "")]
+    mean = test["mean_of_corpora"]
+    row = f"| mean of corpora | {100 * mean['uar']:.1f} ({100 * mean['uar_low']:.1f} to {100 * mean['uar_high']:.1f}) | | |"
+    lines += [row + (f" {100 * test['enrolled']['macro_over_corpora']['uar']:.1f} |" if enrolled else "")]
+    if test["speakers_heard_in_training"]:
+        lines += ["", f"Not speaker-disjoint: {test['speakers_heard_in_training']} test speakers were heard in training."]
+    return lines

@@ -1,0 +1,1 @@
+"""The command `ser`: one file a command, and what they share."""

@@ -1,0 +1,78 @@
+"""A trained network on disk: `data/trained/<name>/` with the weights, what they eat and what their outputs mean."""
+
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ser.errors import SerError
+from ser.files import replacing
+
+if TYPE_CHECKING:
+    import keras
+
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class TrainedModelError(SerError):
+    """The folder of a trained network is incomplete or damaged."""
+
+
+def save_model(model: "keras.Model", path: Path) -> None:
+    """Save a Keras archive whose bytes depend on the model alone.
+
+    Keras stamps the date into `metadata.json` and into each zip entry, and memory addresses into `config.json`, so that
+    no two archives are ever equal.
+    """
+    stamped = path.with_name("stamped.keras")
+    model.save(stamped)
+    with replacing(path) as temporary, zipfile.ZipFile(stamped) as source, zipfile.ZipFile(temporary, "w") as target:
+        for name in sorted(source.namelist()):
+            content = source.read(name)
+            if name == "metadata.json":
+                metadata = json.loads(content)
+                metadata.pop("date_saved", None)
+                content = json.dumps(metadata, sort_keys=True).encode()
+            if name == "config.json":
+                content = _without_addresses(content)
+            target.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), content)
+    stamped.unlink()
+
+
+def _without_addresses(config: bytes) -> bytes:
+    """Count the objects that layers share where Keras tells them apart by `id()`."""
+    numbers: dict[bytes, int] = {}
+    return re.sub(
+        rb'("shared_object_id": )(\d+)', lambda match: match[1] + b"%d" % numbers.setdefault(match[2], len(numbers)), config
+    )
+
+
+def load_model(folder: Path) -> "keras.Model":
+    """The network in a folder, for inference or as a part of another.
+
+    Raises:
+        TrainedModelError: the archive is missing or cannot be read.
+    """
+    import keras
+
+    import ser.layers  # noqa: F401 - registers our layers by name
+
+    path = folder / "model.keras"
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise TrainedModelError(f"{path}: no readable Keras archive ({type(error).__name__}); run `dvc repro`") from None
+
+
+def load_description(folder: Path) -> dict[str, Any]:
+    """`model.json`: emotions in output order, inputs with their recipes, window length, split hash.
+
+    Raises:
+        TrainedModelError: missing, or not JSON.
+    """
+    path = folder / "model.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise TrainedModelError(f"{path}: missing or not JSON; run `dvc repro`") from None
