@@ -84,7 +84,7 @@ def keep() -> None:
     for path in sorted(Path("metrics").glob("*.json")) + [Path("metrics/comparison.md")]:
         shutil.copy(path, HERE / path.name)
     shutil.copy("data/audit.json", HERE / "audit.json")
-    for model in sorted(p.name for p in Path("models").iterdir() if (p / "bundle.json").exists()):
+    for model in sorted(p.stem for p in Path("metrics").glob("*.json") if Path("models", p.stem, "bundle.json").exists()):
         shutil.copy(f"models/{model}/history.csv", HERE / f"{model}_history.csv")
         tables = {path.stem: pd.read_csv(path) for path in sorted(Path("metrics/plots", model).glob("*.csv"))}
         (HERE / model).mkdir(exist_ok=True)
