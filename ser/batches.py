@@ -61,9 +61,7 @@ class Batches:
         self.targets = np.eye(len(emotions), dtype=np.float32)[[emotions.index(e) for e in rows["emotion"]]]
         self.probability = _draw_probability(rows, params)
         self.copies = {
-            parent: names
-            for corpus in sorted(set(self.corpora))
-            for parent, names in features.copies(kinds[0], corpus).items()
+            parent: names for corpus in sorted(set(self.corpora)) for parent, names in features.copies(kinds[0], corpus).items()
         }
         self.speakers = rows["speaker"].to_numpy()
         self.by_speaker = clips_by_speaker([Clip(*row) for row in zip(self.ids, self.corpora, strict=True)], self.speakers)

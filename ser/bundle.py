@@ -17,8 +17,9 @@ FORMAT = "ser-bundle"
 VERSION = 1
 DESCRIPTION = "bundle.json"
 GRAPH = "graph.onnx"
-MODELS = Path(__file__).parents[1] / "models"
+MODELS = Path(__file__).parents[1] / "models"  # of the project
 RELEASED = "released"
+PACKAGED = Path(__file__).parent / RELEASED  # where an installed package has the released model
 
 
 class BundleError(SerError):
@@ -37,7 +38,7 @@ def find_bundle(name_or_path: str | None = None) -> Path:
     """
     wanted = name_or_path or os.environ.get("SER_MODEL")
     if wanted:
-        for folder in (Path(wanted), Path("models") / wanted, MODELS / wanted):
+        for folder in (Path(wanted), Path("models") / wanted, MODELS / wanted, PACKAGED.parent / wanted):
             if (folder / DESCRIPTION).is_file():
                 return folder
         known = ", ".join(sorted(folder.name for folder in known_bundles())) or "none yet"
@@ -54,6 +55,8 @@ def known_bundles() -> list[Path]:
     for models in (Path("models"), MODELS):
         for path in sorted(models.glob(f"*/{DESCRIPTION}")):
             found.setdefault(path.parent.resolve(), path.parent)
+    if (PACKAGED / DESCRIPTION).is_file():
+        found.setdefault(PACKAGED.resolve(), PACKAGED)
     return sorted(
         found.values(), key=lambda folder: (folder.name != RELEASED, -(folder / DESCRIPTION).stat().st_mtime, folder.name)
     )
@@ -81,7 +84,12 @@ def read_bundle(folder: Path) -> dict[str, Any]:
         )
     if missing := _EXPECTED - description.keys():
         raise BundleError(f"{path}: lacks {', '.join(sorted(missing))}; copy the bundle again")
-    for name, sha256 in description["files"].items():
+    files = description["files"]
+    if not isinstance(files, dict) or GRAPH not in files:
+        raise BundleError(f"{path}: lists no {GRAPH}; copy the bundle again")
+    for name, sha256 in files.items():
+        if Path(name).name != name:
+            raise BundleError(f"{path}: '{name}' is not a plain file name; the bundle was tampered with")
         _check(folder / name, sha256)
     return description
 
@@ -90,8 +98,6 @@ _EXPECTED = frozenset({"model", "emotions", "inputs", "n_frames", "audio", "cali
 
 
 def _check(path: Path, sha256: str) -> None:
-    if path.name in {"", ".", ".."} or path.parent.joinpath(path.name) != path:
-        raise BundleError(f"{path}: not a plain file name; the bundle was tampered with")
     try:
         with open(path, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()

@@ -90,7 +90,7 @@ def _figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
             "enrolled": test.get("enrolled", {}),
             "speakers_heard_in_training": metrics["test_speakers_heard_in_training"],
         },
-        "validation": metrics["validation"].get("macro_over_corpora", {}),
+        "validation": metrics.get("validation", {}).get("macro_over_corpora", {}),
     }
 
 

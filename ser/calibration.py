@@ -54,7 +54,8 @@ def calibrate(truth: np.ndarray, probabilities: np.ndarray, params: CalibrationP
     enough = int(np.ceil(params.minimum_coverage * len(truth)))
     fitting = np.flatnonzero((accuracy >= params.sure_accuracy) & (rows + 1 >= enough))
     kept = int(fitting[-1]) + 1 if len(fitting) else enough
-    return Calibration(temperature, round(float(confidence[kept - 1]), 4) if kept < len(truth) else 0.0)
+    lowest = float(confidence[kept - 1])
+    return Calibration(temperature, np.floor(lowest * 1e4).item() / 1e4 if kept < len(truth) else 0.0)  # rounding up drops a clip
 
 
 def committed(truth: np.ndarray, probabilities: np.ndarray, calibration: Calibration) -> tuple[float, float]:

@@ -111,9 +111,7 @@ def evaluate(
     )
 
 
-def calibration_scores(
-    predictions: pd.DataFrame, emotions: Sequence[str], params: CalibrationParams
-) -> dict[str, Any]:
+def calibration_scores(predictions: pd.DataFrame, emotions: Sequence[str], params: CalibrationParams) -> dict[str, Any]:
     """Temperature and threshold fitted on the validation rows, and what they are worth on the test rows."""
     part = _Part.of(predictions, emotions)
     is_test = (predictions["split"] == "test").to_numpy()
@@ -171,9 +169,9 @@ def plot_tables(predictions: pd.DataFrame, emotions: Sequence[str]) -> dict[str,
         "confusion_matrix": shares[counts.sum(axis=1) > 0].round(DECIMALS),
         "roc": _roc_table(part, emotions),
         "reliability": bins[count > 0].round(DECIMALS),
-        "risk_coverage": pd.DataFrame(
-            risk_coverage(part.truth, part.probabilities), columns=["coverage", "error_share"]
-        ).round(DECIMALS),
+        "risk_coverage": pd.DataFrame(risk_coverage(part.truth, part.probabilities), columns=["coverage", "error_share"]).round(
+            DECIMALS
+        ),
         "per_emotion_recall": _recall_table(part, emotions),
     }
 

@@ -46,7 +46,7 @@ def chroma_basis(sampling_rate_hz: int, n_fft: int) -> np.ndarray:
 
 
 def dct_basis(n: int, n_kept: int) -> np.ndarray:
-    """The first coefficients of the orthonormal DCT-II as a matrix, float64 (n, n_kept): `x @ dct_basis(...)`."""
+    """Matrix whose columns give the first coefficients of the orthonormal DCT-II of a row: float64, shape (n, n_kept)."""
     basis = np.cos(np.pi / n * np.outer(np.arange(n) + 0.5, np.arange(n_kept))) * np.sqrt(2 / n)
     basis[:, 0] /= np.sqrt(2)
     return basis

@@ -89,7 +89,9 @@ def _batches(
         yield owners, {kind: np.stack([row[kind] for row in rows]) for kind in kinds}
 
 
-def _examples(clip: Clip, features: "Features | EnrolledFeatures", kinds: Sequence[str], n_frames: int) -> list[dict[str, np.ndarray]]:
+def _examples(
+    clip: Clip, features: "Features | EnrolledFeatures", kinds: Sequence[str], n_frames: int
+) -> list[dict[str, np.ndarray]]:
     fixed = {kind: features.get(kind, clip) for kind in kinds if kind != "spectrogram"}
     if "spectrogram" not in kinds:
         return [fixed]

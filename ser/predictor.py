@@ -10,7 +10,6 @@ import numpy as np
 from ser.audio import AudioError, AudioParams
 from ser.bundle import GRAPH, BundleError, read_bundle
 from ser.calibration import Calibration
-from ser.functionals import Functionals
 from ser.prediction import Prediction
 from ser.profile import FEWEST_CLIPS, Profile, ProfileError
 from ser.prosodic_frontend import ProsodicFrontEnd
@@ -60,9 +59,7 @@ class Predictor:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            session = onnxruntime.InferenceSession(
-                (folder / GRAPH).read_bytes(), options, providers=["CPUExecutionProvider"]
-            )
+            session = onnxruntime.InferenceSession((folder / GRAPH).read_bytes(), options, providers=["CPUExecutionProvider"])
             return cls(folder, description, session)
         except (OSError, RuntimeError, KeyError, TypeError, ValueError, *_onnx_errors()) as error:
             reason = f"{type(error).__name__}"
@@ -180,8 +177,9 @@ class Predictor:
             places = ((start + middles) / frames_a_step).astype(int)
             inside = places < len(total)
             np.add.at(total, places[inside], window[inside])
-        times = (first + (np.arange(len(total)) + 0.5) * frames_a_step) * self._spectrogram.hop_s
-        return times, total / max(total.sum(), 1e-12)
+        edges = np.minimum(np.arange(len(total) + 1) * frames_a_step, n_frames)  # the last step may end in padding
+        frames = (edges[:-1] + edges[1:] - 1) / 2  # a frame's time is its middle, which for the first is 0
+        return (first + frames) * self._spectrogram.hop_s, total / max(total.sum(), 1e-12)
 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:

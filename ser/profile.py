@@ -46,12 +46,13 @@ class Profile:
             node = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(node, dict) or node.get("format") != _FORMAT or node.get("version") != _VERSION:
                 raise ValueError
-            mean = np.array([np.nan if value is None else float(value) for value in node["mean"].values()], np.float32)
-            profile = cls(mean, int(node["n_clips"]), tuple(node["mean"]))
+            means = {name: np.nan if value is None else float(value) for name, value in node["mean"].items()}
+            n_clips = int(node["n_clips"])
         except FileNotFoundError:
             raise ProfileError(f"{path}: no such file; make it with `ser enroll`") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise ProfileError(f"{path}: not a voice profile; make it with `ser enroll`") from None
-        if profile.columns != predictor.prosody_columns:
+        columns = predictor.prosody_columns
+        if set(means) != set(columns):
             raise ProfileError(f"{path}: made with other measures than those of '{predictor.name}'; run `ser enroll` again")
-        return profile
+        return cls(np.array([means[name] for name in columns], np.float32), n_clips, columns)

@@ -25,9 +25,7 @@ class EnrolledFeatures:
     Each clip gets a draw of its own, seeded by its place in `clips`, and never takes part in its own speaker's mean.
     """
 
-    def __init__(
-        self, features: Features, clips: Sequence[Clip], speakers: Sequence[str], *, n_clips: int, seed: int
-    ) -> None:
+    def __init__(self, features: Features, clips: Sequence[Clip], speakers: Sequence[str], *, n_clips: int, seed: int) -> None:
         """Draw who is known from which clips."""
         self.features = features
         self._known: dict[str, list[Clip]] = {}
@@ -47,9 +45,7 @@ class EnrolledFeatures:
         return speaker_mean(np.stack([self.features.get("prosody", other) for other in known]))
 
 
-def drawn_mean(
-    get: Callable[[Clip], np.ndarray], clips: Sequence[Clip], n_clips: int, random: np.random.Generator
-) -> np.ndarray:
+def drawn_mean(get: Callable[[Clip], np.ndarray], clips: Sequence[Clip], n_clips: int, random: np.random.Generator) -> np.ndarray:
     """Speaker mean of `n_clips` of a speaker's clips drawn with replacement: float32 (n_columns,)."""
     return speaker_mean(np.stack([get(clips[n]) for n in random.integers(len(clips), size=n_clips)]))
 

@@ -162,9 +162,7 @@ def _parent(client: "MlflowClient", experiment_id: str, state: PipelineState) ->
     return found[0] if found else client.create_run(experiment_id, tags=tags, run_name=name)
 
 
-def _complete_child(
-    client: "MlflowClient", experiment_id: str, parent_id: str, state: PipelineState, model: TrainedModel
-) -> int:
+def _complete_child(client: "MlflowClient", experiment_id: str, parent_id: str, state: PipelineState, model: TrainedModel) -> int:
     """Take in the run that the training left, or make one; 1 if there was anything to do."""
     fingerprint = model.bundle["fingerprint"]
     children = client.search_runs([experiment_id], f"tags.`{PARENT}` = '{parent_id}' and tags.`ser.model` = '{model.name}'")

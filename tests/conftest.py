@@ -1,10 +1,11 @@
-"""Pipelines that several test files share: each is run once a session."""
+"""What several test files share and takes long to make: pipelines and a model bundle, each made once a session."""
 
 import time
 
 import pytest
 
 from ser.demo import DemoParams, make_demo
+from tests import tiny
 from tests.pipeline import FEWEST_CLIPS, TINY_MODELS, Project
 
 TINY = {"corpora.root": "data/raw", "corpora.use": ["emodb", "tess"], **FEWEST_CLIPS, **TINY_MODELS}
@@ -29,3 +30,25 @@ def undisturbed(tmp_path_factory):
     print(f"\ntiny pipeline: {time.monotonic() - start:.0f} s")
     project.commit("tiny results")
     return project
+
+
+@pytest.fixture(scope="session")
+def tiny_models():
+    """Tiny untrained networks by architecture. To be read only."""
+    return tiny.tiny_models()
+
+
+@pytest.fixture(scope="session")
+def tiny_trained(tiny_models, tmp_path_factory):
+    """Folder of a tiny hybrid as its training would leave it. To be read only."""
+    folder = tmp_path_factory.mktemp("tiny_trained") / "hybrid"
+    tiny.write_trained(folder, tiny_models["hybrid"])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_trained, tmp_path_factory):
+    """Folder of a real bundle of a tiny untrained hybrid over `tiny.EMOTIONS`. To be read only: copy it to change it."""
+    folder = tmp_path_factory.mktemp("tiny_bundle") / "models/hybrid"
+    tiny.write_tiny_bundle(tiny_trained, folder)
+    return folder

@@ -16,6 +16,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 BACKGROUND = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 26)"}  # as in .streamlit/config.toml
 
+DRAWN = "[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg.marks"
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; install it (apt install chromium)"),
@@ -79,7 +81,7 @@ def open_page(chromium, address):
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(30_000)
         page.on("pageerror", lambda error: errors.append(error))
         page.goto(address)
         page.get_by_text("Make it know this voice").wait_for()
@@ -98,7 +100,7 @@ def upload(page, **files):
 
 def wait_for_answer(page):
     page.get_by_text("Log-mel spectrogram and pitch").wait_for()
-    page.wait_for_function("document.querySelectorAll('[data-testid=stVegaLiteChart] canvas').length >= 4")
+    page.wait_for_function(f"document.querySelectorAll('{DRAWN}').length >= 4")  # probabilities, waveform, log-mel, pitch
     page.wait_for_function("!document.querySelector('[data-stale=true]')")
 
 
@@ -109,10 +111,12 @@ def test_an_upload_is_answered_and_fits_the_screen(open_page, tmp_path, size, sc
     upload(page, hello=spoken(), long=long_speech())
     wait_for_answer(page)
     assert page.locator("h2").inner_text().split()[-1] in EMOTIONS
-    assert page.locator("audio").count() == 1
+    assert page.get_by_test_id("stAudio").count() == 1
     width = page.viewport_size["width"]
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
-    widest = page.evaluate("Math.max(...[...document.querySelectorAll('canvas')].map(c => c.getBoundingClientRect().right))")
+    widest = page.evaluate(
+        "Math.max(...[...document.querySelectorAll('" + DRAWN + "')].map(c => c.getBoundingClientRect().right))"
+    )
     assert widest <= width + 1
     background = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
     assert background == BACKGROUND[scheme]
@@ -147,7 +151,7 @@ def test_many_files_can_be_taken_home_as_csv(open_page, tmp_path):
     upload(page, one=spoken(), two=spoken("sad"), three=spoken("happy"))
     wait_for_answer(page)
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download as CSV").click()
+        page.get_by_role("button", name="Results as CSV").click()
     download.value.save_as(tmp_path / "emotions.csv")
     with open(tmp_path / "emotions.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

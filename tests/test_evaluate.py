@@ -9,8 +9,18 @@ import pandas as pd
 import pytest
 
 from ser.bootstrap import SpeakerBootstrap
-from ser.evaluation import EvaluationError, evaluate, plot_tables, predictions_table, rounded
+from ser.calibration import Calibration, CalibrationParams
+from ser.evaluation import (
+    EvaluationError,
+    calibration_scores,
+    enrolled_scores,
+    evaluate,
+    plot_tables,
+    predictions_table,
+    rounded,
+)
 from ser.files import read_csv, write_csv
+from ser.inference import Enrolment
 
 EMOTIONS = ("neutral", "happy", "sad", "surprised")
 BOOTSTRAP = SpeakerBootstrap(n_bootstrap=200, seed=1)
@@ -169,6 +179,10 @@ def test_plot_tables(clips):
         assert tuple(curve.iloc[0][["fpr", "tpr"]]) == (0, 0)
         assert tuple(curve.iloc[-1][["fpr", "tpr"]]) == (1, 1)
     assert tables["reliability"]["n"].sum() == n_test
+    kept = tables["risk_coverage"]
+    assert (kept["coverage"].diff().dropna() > 0).all() and kept["coverage"].iloc[-1] == 1
+    wrong = (predictions["predicted"] != predictions["emotion"])[predictions["split"] == "test"]
+    assert kept["error_share"].iloc[-1] == pytest.approx(wrong.mean(), abs=1e-6)
     assert len(tables["per_emotion_recall"]) == 4 + 3
     assert not any(table.isna().any(axis=None) for table in tables.values())
 
@@ -179,23 +193,75 @@ def test_roc_has_at_most_200_points_a_curve(clips):
     assert roc.groupby("emotion").size().max() == 200
 
 
+AIM = CalibrationParams(sure_accuracy=0.8, minimum_coverage=0.3)
+
+
+def test_calibration_is_fitted_on_validation_and_judged_on_test(clips):
+    predictions = predictions_table(held_out(clips), guess(held_out(clips)), EMOTIONS)
+    found = calibration_scores(predictions, EMOTIONS, AIM)
+    assert set(found["test"]) == {"ece", "log_loss", "coverage", "accuracy_when_sure"}
+    assert 0 < found["test"]["coverage"] < 1, "the threshold keeps some clips and drops some"
+    is_test = predictions["split"] == "test"
+    other_test = predictions.assign(emotion=predictions["emotion"].where(~is_test, "sad"))
+    again = calibration_scores(other_test, EMOTIONS, AIM)
+    assert (again["temperature"], again["unsure_below"]) == (found["temperature"], found["unsure_below"])
+    assert again["test"] != found["test"]
+    calibrated = Calibration(found["temperature"])(predictions.loc[is_test, [f"p_{e}" for e in EMOTIONS]].to_numpy())
+    sure = calibrated.max(axis=1) >= found["unsure_below"]
+    assert found["test"]["coverage"] == pytest.approx(sure.mean(), abs=1e-6)
+    hit = (predictions["emotion"] == predictions["predicted"])[is_test].to_numpy()
+    assert found["test"]["accuracy_when_sure"] == pytest.approx(hit[sure].mean(), abs=1e-6)
+
+
+def test_without_validation_probabilities_stay_as_they_are(clips):
+    rows = held_out(clips)[lambda table: table["split"] == "test"]
+    found = calibration_scores(predictions_table(rows, guess(rows), EMOTIONS), EMOTIONS, AIM)
+    assert found["temperature"] == 1.0 and found["unsure_below"] == 0.0 and found["test"]["coverage"] == 1.0
+    scored = report(pd.concat([clips[clips["split"] == "train"], rows]))[0]["test"]["overall"]
+    assert found["test"]["accuracy_when_sure"] == scored["accuracy"]
+    assert found["test"]["ece"] == pytest.approx(scored["ece"], abs=1e-5)
+
+
+def test_enrolled_scores_are_by_corpus_and_their_mean(clips):
+    test = held_out(clips)[lambda table: table["split"] == "test"]
+    found = enrolled_scores(test, guess(test), EMOTIONS)
+    rows = pd.concat([clips[clips["split"] == "train"], test])
+    table = predictions_table(test, guess(test), EMOTIONS)
+    headline = evaluate(rows, table, EMOTIONS, bootstrap=BOOTSTRAP, synthetic=False)["test"]
+    for corpus in ("wide", "narrow"):
+        assert found["corpora"][corpus] == {name: headline["corpora"][corpus][name] for name in ("uar", "accuracy", "n")}
+    assert found["macro_over_corpora"]["uar"] == headline["macro_over_corpora"]["uar"]
+
+
+class Guesser:
+    """Stands for a trained network: guesses by id, and closer to the truth where it knows the speakers."""
+
+    can_enrol, asked = True, None
+
+    def __init__(self, model_dir, features_dir):
+        self.description = {"emotions": list(EMOTIONS)}
+
+    def probabilities(self, clips, speakers=(), enrolment=None):
+        Guesser.asked.append((len(clips), len(speakers), enrolment))
+        plain = np.array([self.by_id[clip.id] for clip in clips])
+        return plain if enrolment is None else plain**3 / (plain**3).sum(axis=1, keepdims=True)
+
+
 @pytest.fixture
 def stage(tmp_path, monkeypatch, clips):
     """Runs the stage in a folder, with a model that guesses; returns that folder."""
     import stages.evaluate
 
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "bundle.json").write_text(json.dumps({"emotions": EMOTIONS}))
     (tmp_path / "params.yaml").write_text(
         "evaluate: {n_bootstrap: 200, seed: 1}\ncorpora: {root: data/demo, use: [wide, narrow], channels: [speech]}\n"
+        "calibration: {sure_accuracy: 0.8, minimum_coverage: 0.3}\nenrolment: {clips: 3, seed: 1}\n"
     )
     write_csv(tmp_path / "cleaned.csv", clips)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SER_PARAMS", raising=False)
-    by_id = dict(zip(clips["id"], guess(clips), strict=True))
-    monkeypatch.setattr(
-        stages.evaluate, "probabilities", lambda model, features, ids, corpora: np.array([by_id[name] for name in ids])
-    )
+    monkeypatch.setattr(Guesser, "by_id", dict(zip(clips["id"], guess(clips), strict=True)), raising=False)
+    monkeypatch.setattr(Guesser, "asked", [])
+    monkeypatch.setattr(stages.evaluate, "Scorer", Guesser)
     arguments = ["cnn", "cleaned.csv", "features", "model", "metrics/cnn.json", "metrics/plots/cnn", "predictions/cnn.csv"]
     monkeypatch.setattr(sys, "argv", ["evaluate", *arguments])
     stages.evaluate.main()
@@ -214,8 +280,25 @@ def test_stage_writes_metrics_predictions_and_plots(stage, clips):
         "confusion_matrix.csv",
         "per_emotion_recall.csv",
         "reliability.csv",
+        "risk_coverage.csv",
         "roc.csv",
     }
+
+
+def test_stage_reports_calibration_and_enrolment_beside_the_headline(stage, clips):
+    metrics = json.loads((stage / "metrics" / "cnn.json").read_text())
+    assert set(metrics["calibration"]) == {"temperature", "unsure_below", "test"}
+    n_test, n_held_out = (clips["split"] == "test").sum(), (clips["split"] != "train").sum()
+    assert Guesser.asked == [(n_held_out, 0, None), (n_test, n_test, Enrolment(clips=3, seed=1))]
+    assert set(metrics["test"]["enrolled"]["corpora"]) == {"wide", "narrow"}
+
+
+def test_stage_reports_no_enrolment_for_a_model_that_knows_nobody(stage, monkeypatch):
+    import stages.evaluate
+
+    monkeypatch.setattr(Guesser, "can_enrol", False)
+    stages.evaluate.main()
+    assert "enrolled" not in json.loads((stage / "metrics" / "cnn.json").read_text())["test"]
 
 
 def test_stage_gives_the_same_bytes_twice(stage):

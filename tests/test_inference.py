@@ -5,11 +5,14 @@ import numpy as np
 import pytest
 
 from ser.arrays import write_arrays
-from ser.bundle import save_model
-from ser.features import Clip, Features, windows
+from ser.features import Clip, Features
 from ser.files import write_json
-from ser.inference import predict, probabilities
+from ser.inference import Enrolment, Scorer, predict
+from ser.models import prosody as prosodic
 from ser.models.cnn import Params, build
+from ser.speaker import EnrolledFeatures
+from ser.trained import TrainedModelError, save_model
+from ser.windows import windows
 
 N_FRAMES, N_BANDS, N_COLUMNS = 16, 8, 2
 LENGTHS = {"short": 5, "exact": 16, "long": 50, "longer": 2000}  # the last alone fills two batches of windows
@@ -83,8 +86,40 @@ def test_no_clips_are_refused(cnn, features):
         predict(cnn, [], features, ["spectrogram"], N_FRAMES)
 
 
-def test_a_bundle_predicts_as_the_model_it_holds(cnn, features, tmp_path):
-    save_model(cnn, tmp_path / "model.keras")
-    write_json(tmp_path / "bundle.json", {"inputs": {"spectrogram": {}}, "n_frames": N_FRAMES})
-    found = probabilities(tmp_path, features.folder, ["long", "short"], ["emodb", "emodb"])
+def saved(folder, model):
+    save_model(model, folder / "model.keras")
+    write_json(folder / "model.json", {"n_frames": N_FRAMES})
+    return folder
+
+
+@pytest.fixture
+def prosody_net():
+    keras.utils.set_random_seed(1)
+    shapes = {"prosody": (N_COLUMNS,), "speaker": (N_COLUMNS,)}
+    return prosodic.build(shapes, 3, prosodic.Params(units=(8,), dropout=0.1))
+
+
+def test_a_scorer_answers_as_the_model_it_holds(cnn, features, tmp_path):
+    scorer = Scorer(saved(tmp_path, cnn), features.folder)
+    found = scorer.probabilities(clips("long", "short"))
     assert np.array_equal(found, predict(cnn, clips("long", "short"), features, ["spectrogram"], N_FRAMES))
+    assert not scorer.can_enrol
+    with pytest.raises(TrainedModelError, match="model.json: missing"):
+        Scorer(tmp_path / "nowhere", features.folder)
+
+
+def test_speakers_are_unknown_unless_an_enrolment_is_asked_for(prosody_net, features, tmp_path):
+    scorer = Scorer(saved(tmp_path, prosody_net), features.folder)
+    assert scorer.can_enrol
+    told, names = clips(*LENGTHS), ["a", "a", "a", "b"]
+    unknown = scorer.probabilities(told)
+    stored = np.stack([features.get("prosody", clip) for clip in told])
+    expected = prosody_net.predict_on_batch({"prosody": stored, "speaker": np.full_like(stored, np.nan)})
+    np.testing.assert_allclose(unknown, expected, atol=1e-5)
+    known = scorer.probabilities(told, names, Enrolment(clips=2, seed=1))
+    with_means = EnrolledFeatures(features, told, names, n_clips=2, seed=1)
+    means = np.stack([with_means.get("speaker", clip) for clip in told])
+    expected = prosody_net.predict_on_batch({"prosody": stored, "speaker": means})
+    np.testing.assert_allclose(known, expected, atol=1e-5)
+    assert np.abs(known - unknown)[:3].max(axis=1).min() > 1e-4
+    assert np.array_equal(known[3], unknown[3]), "the only clip of its speaker stays unknown"

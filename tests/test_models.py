@@ -10,7 +10,7 @@ import pytest
 from ser.architectures import ArchitectureError, load_architecture
 from ser.params import load_params
 
-SHAPES = {"spectrogram": (40, 64), "prosody": (20,)}
+SHAPES = {"spectrogram": (40, 64), "prosody": (20,), "speaker": (20,)}
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 
 
@@ -24,8 +24,8 @@ def build(name, **extra):
 
 @pytest.fixture(scope="module")
 def models():
-    cnn = build("cnn")
-    return {"cnn": cnn, "prosody": build("prosody"), "hybrid": build("hybrid", base=cnn)}
+    bases = {"cnn": build("cnn"), "prosody": build("prosody")}
+    return bases | {"hybrid": build("hybrid", bases=bases)}
 
 
 def examples(model, n=3):
@@ -69,25 +69,48 @@ def test_every_frame_length_is_halved_alike_by_frames_and_mask():
         assert np.isfinite(keras.ops.convert_to_numpy(output)).all()
 
 
-def test_the_hybrid_takes_over_the_trained_base(models):
-    inner = models["hybrid"].get_layer("cnn")
-    cnn = models["cnn"]
-    embedding = keras.Model(cnn.inputs[0], cnn.get_layer("embedding").output)
-    x = examples(cnn)["spectrogram"]
-    assert np.array_equal(inner.predict_on_batch(x), embedding.predict_on_batch(x))
-    assert np.array_equal(inner.get_layer("standardise_spectrogram").mean, cnn.get_layer("standardise_spectrogram").mean)
-    shared = {weight.path for weight in cnn.weights} & {weight.path for weight in models["hybrid"].weights}
-    assert len(shared) == len(cnn.weights) - 2, "all but the CNN's own softmax"
+@pytest.mark.parametrize("name", ["prosody", "hybrid"])
+def test_a_known_speaker_changes_the_answer_and_an_unknown_one_is_no_gap(models, name):
+    inputs = examples(models[name])
+    unknown = models[name].predict_on_batch({**inputs, "speaker": np.full_like(inputs["speaker"], np.nan)})
+    known = models[name].predict_on_batch(inputs)
+    assert np.isfinite(unknown).all()
+    assert np.abs(known - unknown).max() > 1e-4
 
 
-@pytest.mark.parametrize("train_base", [True, False])
-def test_the_base_goes_on_learning_only_if_asked(train_base):
-    sizes = load_architecture("cnn").Params(4, (4,), attention_units=4, embedding=4, dropout=0.0, level_free=True)
-    base = load_architecture("cnn").build({"spectrogram": SHAPES["spectrogram"]}, 7, sizes)
-    hybrid = build("hybrid", base=base, train_base=train_base, units=(8,), fused_units=8)
-    names = {variable.path.split("/")[0] for variable in hybrid.trainable_variables}
-    assert ("embedding" in names) == train_base
-    assert "batch_normalization" in "".join(names), "the prosodic branch learns in any case"
+def test_a_new_hybrid_multiplies_what_its_parts_say(models):
+    inputs = examples(models["hybrid"])
+    votes = [
+        models[name].predict_on_batch({tensor.name: inputs[tensor.name] for tensor in models[name].inputs})
+        for name in ("cnn", "prosody")
+    ]
+    product = votes[0] * votes[1]
+    np.testing.assert_allclose(
+        models["hybrid"].predict_on_batch(inputs), product / product.sum(axis=1, keepdims=True), rtol=1e-3, atol=1e-6
+    )
+
+
+def test_the_hybrid_takes_over_its_bases_with_their_weights(models):
+    held = {weight.path for weight in models["hybrid"].weights}
+    for name in ("cnn", "prosody"):
+        assert {weight.path for weight in models[name].weights} <= held
+        inner = models["hybrid"].get_layer(f"{name}_network")
+        assert inner.get_layer("emotion") is models[name].get_layer("emotion")
+
+
+@pytest.mark.parametrize("train_bases", [True, False])
+def test_the_bases_go_on_learning_only_if_asked(train_bases):
+    cnn, prosody = load_architecture("cnn"), load_architecture("prosody")
+    sizes = cnn.Params(4, (4,), attention_units=4, embedding=4, dropout=0.0, level_free=True)
+    bases = {
+        "cnn": cnn.build({"spectrogram": SHAPES["spectrogram"]}, 7, sizes),
+        "prosody": prosody.build({kind: SHAPES[kind] for kind in prosody.INPUTS}, 7, prosody.Params((8,), dropout=0.0)),
+    }
+    hybrid = build("hybrid", bases=bases, train_bases=train_bases, fused_units=8)
+    learning = {variable.path for variable in hybrid.trainable_variables}
+    new = learning - {weight.path for base in bases.values() for weight in base.weights}
+    assert len(new) == 4, "the joint layer and its correction learn in any case"
+    assert (len(learning) > len(new)) == train_bases
 
 
 def test_an_unknown_model_is_named_with_the_way_out():

@@ -151,7 +151,7 @@ def _show_table(answers: Sequence[Result], models: Sequence[Model]) -> None:
                 f"**{words.plain(model.name)}**: {score.n_right} of {score.n_known} right where the file's name tells the "
                 f"acted emotion (accuracy {words.percent(score.accuracy)}, UAR {words.percent(score.uar)})."
             )
-    st.download_button("Download as CSV", results.csv(answers), "emotions.csv", "text/csv", icon=":material/download:")
+    st.download_button("Results as CSV", results.csv(answers), "emotions.csv", "text/csv", icon=":material/download:")
 
 
 def _choose_clip(answered: Sequence[tuple[Clip, Result]]) -> tuple[Clip, Result]:

@@ -38,7 +38,8 @@ def build(
         base = bases[name]
         base.trainable = params.train_bases
         outputs = [base.get_layer("embedding").output, base.get_layer("emotion").output]
-        embedding, probabilities = keras.Model(base.inputs, outputs, name=f"{name}_network")([inputs[tensor.name] for tensor in base.inputs])
+        network = keras.Model(base.inputs, outputs, name=f"{name}_network")
+        embedding, probabilities = network([inputs[tensor.name] for tensor in base.inputs])
         embeddings.append(embedding)
         votes.append(ops.log(ops.maximum(probabilities, 1e-6)))
     both = layers.Dropout(params.dropout)(layers.Concatenate()(embeddings))
