@@ -260,13 +260,12 @@ def _seekable(source: BinaryIO, limits: Limits) -> Iterator[IO[bytes]]:
     """The source itself, or what a pipe brings as a temporary file without a name."""
     try:
         source.seek(0)
-        yield source
-        return
     except (AttributeError, OSError):  # a pipe; io.UnsupportedOperation is an OSError
-        pass
-    with tempfile.TemporaryFile() as copy:
-        _copy(source, copy, limits)
-        yield copy
+        with tempfile.TemporaryFile() as copy:
+            _copy(source, copy, limits)
+            yield copy
+    else:
+        yield source
 
 
 def _copy(source: IO[bytes], target: IO[bytes], limits: Limits) -> None:

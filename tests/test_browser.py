@@ -14,7 +14,7 @@ from tests.test_app_main import EMOTIONS, ROOT, long_speech, make_bundle, spoken
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
-BACKGROUND = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 26)"}  # as in .streamlit/config.toml
+BACKGROUND = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 26)"}  # as in ser/app/.streamlit/config.toml
 
 DRAWN = "[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg.marks"
 
@@ -35,7 +35,6 @@ def address(tmp_path_factory):
     """Where the app answers; it stands in a folder with one small model and the project's Streamlit settings."""
     folder = tmp_path_factory.mktemp("app")
     model = make_bundle(folder / "models" / "small")
-    shutil.copytree(ROOT / ".streamlit", folder / ".streamlit")
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "ser/app/main.py"), "--server.headless=true"]
     command += [f"--server.port={free_port()}", "--server.address=127.0.0.1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SER_MODEL": str(model), "PYTHONUNBUFFERED": "1"}

@@ -46,12 +46,13 @@ def test_the_temperature_undoes_over_and_underconfidence(sharpness):
 
 def test_the_threshold_is_the_lowest_that_is_right_as_often_as_asked():
     truth, probabilities = judged()
-    calibration = calibrate(truth, probabilities, AIM)
+    aim = CalibrationParams(sure_accuracy=0.72, minimum_coverage=0.3)
+    calibration = calibrate(truth, probabilities, aim)
     coverage, accuracy = committed(truth, probabilities, calibration)
-    assert AIM.minimum_coverage < coverage < 1
-    assert accuracy == pytest.approx(AIM.sure_accuracy, abs=0.005)
+    assert aim.minimum_coverage < coverage < 1
+    assert accuracy == pytest.approx(aim.sure_accuracy, abs=0.005)
     lower = Calibration(calibration.temperature, calibration.unsure_below - 0.05)
-    assert committed(truth, probabilities, lower)[1] < AIM.sure_accuracy
+    assert committed(truth, probabilities, lower)[1] < aim.sure_accuracy
 
 
 @pytest.mark.parametrize("seed", range(5))

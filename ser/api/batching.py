@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _ONE_CLIP_BYTES = 2**20  # what is larger goes to a worker alone, so that short clips do not wait for a long one
 _THREADS_WITHOUT_PROCESSES = 2
 _WARM_UP_S = 3.0
+_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 logger = logging.getLogger(__name__)
 
@@ -201,6 +202,8 @@ class ProcessWorker:
         Raises:
             ser.bundle.BundleError: the model cannot be loaded.
         """
+        for variable in _THREAD_LIMITS:  # read by the process when it starts; there is a process a core already
+            os.environ.setdefault(variable, "1")
         self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
         self._served = await asyncio.get_running_loop().run_in_executor(self._pool, self._load)
         return self._served
