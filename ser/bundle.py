@@ -39,7 +39,7 @@ def find_bundle(name_or_path: str | None = None) -> Path:
     wanted = name_or_path or os.environ.get("SER_MODEL")
     if wanted:
         for folder in (Path(wanted), Path("models") / wanted, MODELS / wanted, PACKAGED.parent / wanted):
-            if (folder / DESCRIPTION).is_file():
+            if os.path.isfile(folder / DESCRIPTION):  # also of a name that no file can have
                 return folder
         known = ", ".join(sorted(folder.name for folder in known_bundles())) or "none yet"
         raise BundleError(f"no model '{wanted}': give a folder with a {DESCRIPTION}, or one of models/ ({known})")
@@ -73,7 +73,7 @@ def read_bundle(folder: Path) -> dict[str, Any]:
         description = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BundleError(f"{folder}: no {DESCRIPTION} in it, so it is no model bundle; make one with `dvc repro`") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path}: cannot be read ({type(error).__name__}); copy the bundle again") from None
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise BundleError(f"{path}: not a description of a {FORMAT}; take a folder that `dvc repro` wrote")
@@ -88,7 +88,7 @@ def read_bundle(folder: Path) -> dict[str, Any]:
     if not isinstance(files, dict) or GRAPH not in files:
         raise BundleError(f"{path}: lists no {GRAPH}; copy the bundle again")
     for name, sha256 in files.items():
-        if Path(name).name != name:
+        if name in {"", ".."} or Path(name).name != name:
             raise BundleError(f"{path}: '{name}' is not a plain file name; the bundle was tampered with")
         _check(folder / name, sha256)
     return description

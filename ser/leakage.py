@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,10 +22,12 @@ SAME_AUDIO, NEAR_DUPLICATE, SIBLING, SPEAKER, SENTENCE = KINDS = (
 
 # How augmented files are called in notebooks and tutorials. Left out is what also names takes and styles of speaking: a bare
 # number, slow, fast, loud.
-_DONE = r"(?:aug(?:mented)?|nois[ey]|white_?noise|pitch(?:ed)?|shift(?:ed)?|(?:time_?)?stretch(?:ed)?|speed|tempo|gain|reverb|echo)"
-_AMOUNT = r"(?:[_\-. ]?(?:up|down|x?[+\-]?\d+(?:\.\d+)?x?))"
-_SUFFIX = re.compile(rf"(?:[_\-. ]{_DONE}{_AMOUNT}*| - copy| copy|_copy| ?\(\d+\))$", re.IGNORECASE)
-_PREFIX = re.compile(rf"^{_DONE}\d*[_\-. ](?=.)", re.IGNORECASE)
+_DONE = (
+    r"(?:aug(?:mented)?|nois[ey]|white_?noise|pitch(?:ed)?|shift(?:ed)?|(?:time_?)?stretch(?:ed)?|speed|tempo|gain|reverb|echo)"
+)
+_AMOUNT = r"(?:[_\-. ]?(?:up|down|x?[+\-]?\d+(?:\.\d+)?x?)){0,2}"
+_SUFFIX = re.compile(rf"(?:[_\-. ]{_DONE}{_AMOUNT}| - copy| copy|_copy| ?\(\d+\))$", re.IGNORECASE)
+_PREFIX = re.compile(rf"^{_DONE}\d*[_\-. ](?=.{{4}})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -161,9 +163,7 @@ def _within_corpus(clips: Sequence[Clip], value: Callable[[Clip], str]) -> Calla
     return lambda clip: value(clip) and (clip.corpus if by_corpus else "", value(clip))
 
 
-def _between(
-    clips: Sequence[Clip], kind: str, groups: dict[Hashable, list[int]], said: Callable[[Clip], str]
-) -> list[Finding]:
+def _between(clips: Sequence[Clip], kind: str, groups: dict[Hashable, list[int]], said: Callable[[Clip], str]) -> list[Finding]:
     findings = [Finding(kind, said(clips[members[0]]), _by_side(clips, members)) for members in groups.values()]
     return sorted((finding for finding in findings if finding.between), key=lambda finding: finding.what)
 
@@ -202,8 +202,6 @@ class _Sets:
 
 
 def _utterance(path: str) -> "tuple[str, Utterance] | None":
-    from pathlib import Path
-
     from ser.known_labels import known_label
 
     where = Path(path)

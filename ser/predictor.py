@@ -39,6 +39,8 @@ class Predictor:
         self._spectrogram = Spectrogram(**_tuples(fields)) if fields else None
         self._prosody = ProsodicFrontEnd.from_fields(inputs["prosody"]["fields"]) if "prosody" in inputs else None
         self._reads = {tensor.name for tensor in session.get_inputs()}
+        if self._reads - {"speaker"} != set(inputs):
+            raise ValueError("the graph reads other inputs than the description says")
 
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> "Predictor":

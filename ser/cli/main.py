@@ -12,7 +12,7 @@ from ser.errors import SerError
 
 FAILED, INTERRUPTED, PIPE_CLOSED = 1, 130, 141  # the last two: 128 and the signal's number, as shells have it
 COMMANDS = {  # name: module, which holds a command of the same name
-    name: f"ser.cli.{name}" for name in ("predict", "timeline", "enroll", "record", "info", "serve", "app")
+    name: f"ser.cli.{name}" for name in ("predict", "timeline", "enroll", "record", "info", "audit", "serve", "app")
 }
 EPILOG = """\b
 Examples:

@@ -1,0 +1,63 @@
+"""All answers of a protocol to its report."""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+from ser.bootstrap import SpeakerBootstrap
+from ser.errors import SerError
+from ser.files import read_csv, write_json
+from ser.params import load_params
+from ser.plan import MODELS, Plan, trainings
+from ser.protocol_report import Runs, report
+from ser.protocols import BENCHMARKS
+from ser.sources import CorporaParams
+from stages.running import run
+
+PARAMS = Path("benchmarks/params.yaml")
+
+
+def main() -> None:
+    """Score one protocol; models that have not run on all folds and seeds are left out."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("protocol")
+    for name in ("folds", "predictions", "out_json"):
+        parser.add_argument(name, type=Path)
+    args = parser.parse_args()
+    plan = load_params("run", Plan, PARAMS)
+    bootstrap = load_params("evaluate", SpeakerBootstrap, PARAMS)
+    synthetic = load_params("corpora", CorporaParams).synthetic
+
+    recipes = {recipe: _complete(plan, recipe, args.protocol, args.predictions) for recipe in plan.recipes}
+    if not any(recipes.values()):
+        raise SerError(f"{args.protocol}: no model has run on all folds and seeds; run `python -m benchmarks.run {args.protocol}`")
+    folds = {name: read_csv(args.folds / f"{name}.csv") for name in plan.folds[args.protocol]}
+    content = report(BENCHMARKS[args.protocol], folds, recipes, bootstrap, synthetic=synthetic)
+    write_json(args.out_json, content)
+    for recipe, models in content["recipes"].items():
+        for model, scores in models["models"].items():
+            value = scores["none"][content["headline"]]
+            line = f"{args.protocol}, {recipe} {model}: {content['headline']} {value['mean']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
+            logging.info("%s%s", line, ", synthetic demo voices" if synthetic else "")
+
+
+def _complete(plan: Plan, recipe: str, protocol: str, predictions: Path) -> dict[str, Runs]:
+    """Runs of each model that has them all."""
+    found: dict[str, Runs] = {}
+    for model in MODELS:
+        wanted = [training for training in trainings(plan, protocol, (model,)) if training.recipe == recipe]
+        folders = {(t.fold, t.seed): predictions / t.folder.relative_to(protocol) for t in wanted}
+        there = [folder for folder in folders.values() if (folder / "report.json").exists()]
+        if len(there) == len(folders):
+            found[model] = {
+                key: (read_csv(folder / "answers.csv"), json.loads((folder / "report.json").read_text(encoding="utf-8")))
+                for key, folder in folders.items()
+            }
+        elif there:
+            logging.warning("%s, %s %s: %d of %d trainings have run; left out", protocol, recipe, model, len(there), len(folders))
+    return found
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,52 @@
+"""One model on one fold: trained, and asked about the fold's held-out clips."""
+
+import argparse
+import logging
+import os
+from pathlib import Path
+
+from ser.architectures import load_architecture
+from ser.files import replacing, write_csv, write_json
+from ser.fold_training import answer_fold, train_fold
+from ser.inference import Enrolment
+from ser.params import load_params
+from ser.recipes import load_recipe
+from ser.trained import load_description
+from stages.running import run
+
+PARAMS = Path("benchmarks/params.yaml")
+
+
+def main() -> None:
+    """Train and answer."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("recipe")
+    parser.add_argument("seed", type=int)
+    for name in ("fold_csv", "clean_features", "augmented_features", "trained", "predictions", "resume"):
+        parser.add_argument(name, type=Path)
+    args = parser.parse_args()
+    os.environ.setdefault("MLFLOW_EXPERIMENT_NAME", "ser-benchmarks")  # hundreds of runs, apart from the pipeline's own
+    enrolment = load_params("enrolment", Enrolment, PARAMS)
+    architecture = load_architecture(args.model)
+    recipe = load_recipe(args.recipe, args.model, architecture, args.seed, PARAMS)
+    stores = (args.clean_features, args.augmented_features)
+
+    report = train_fold(args.model, architecture, recipe, args.fold_csv, stores, args.trained, args.resume)
+    table, rate = answer_fold(args.trained, args.fold_csv, stores, enrolment)
+    description = load_description(args.trained)
+    report |= {
+        "answered_utterances_a_s": round(rate, 1),
+        "n_parameters": description["n_parameters"],
+        "epoch_kept": int(description["validation"]["epoch"]),
+        "pool": int(recipe.pool),
+    }
+    with replacing(args.predictions) as folder:
+        folder.mkdir()
+        write_csv(folder / "answers.csv", table)
+        write_json(folder / "report.json", report)
+    logging.info("%s: trained in %.0f s, %.0f utterances a second", args.model, report["took_s"], report["train_utterances_a_s"])
+
+
+if __name__ == "__main__":
+    run(main)

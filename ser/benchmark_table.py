@@ -1,0 +1,176 @@
+"""The reports of all protocols as one document, with published figures beside ours."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ser.protocols import Benchmark
+
+_KINDS = ("from scratch", "functionals and SVM", "large pretrained")
+_CONDITIONS = {
+    "none": "a single clip, nothing known of the speaker",
+    "enrolled": "enrolled: some unlabelled clips of the speaker known",
+    "transductive": "transductive: all other test clips of the speaker known, unlabelled",
+    "ensemble_of_seeds": "ensemble of the seeds, a single clip",
+}
+_HEAD = """# Benchmarks
+
+Written by `python -m benchmarks.table` from `benchmarks/results/`; run with `python -m benchmarks.run [PROTOCOL ...]`.
+
+Percent. Each figure is the mean over the protocol's folds, then over seeds; in brackets the 95 % interval of a bootstrap over
+test speakers (marked * where there are too few of them and clips are redrawn: too narrow). The headline is a single clip of a
+voice never heard, nothing known of its speaker. In each fold validation speakers are taken from the training speakers and choose
+the epoch; the test part chooses nothing. "First mark" and "aim" are what we set out to reach.
+"""
+
+
+def as_markdown(reports: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[str, Benchmark]) -> str:
+    """The document.
+
+    Args:
+        reports: of `ser.protocol_report`, those there are.
+        benchmarks: all protocols.
+    """
+    lines = [_HEAD, "## Headline", "", *_headline(reports, benchmarks)]
+    for name, benchmark in benchmarks.items():
+        lines += ["", f"## {benchmark.title}", "", *_section(name, benchmark, reports.get(name))]
+    return "\n".join(lines) + "\n"
+
+
+def _headline(reports: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[str, Benchmark]) -> list[str]:
+    columns = [
+        (recipe, model)
+        for recipe in _unique(recipe for report in reports.values() for recipe in report["recipes"])
+        for model in _unique(m for report in reports.values() for m in report["recipes"].get(recipe, {"models": {}})["models"])
+    ]
+    header = ["protocol", "measure", *_KINDS, "first mark", "aim", *(f"{model} ({recipe})" for recipe, model in columns)]
+    rows = []
+    for name, benchmark in benchmarks.items():
+        ours = [_single(reports.get(name), recipe, model) for recipe, model in columns]
+        marks = [f"{value:g}" if value is not None else "-" for value in (benchmark.first_mark, benchmark.aim)]
+        beside = [_beside(benchmark, kind) for kind in _KINDS]
+        rows.append([benchmark.title, _named(benchmark.headline), *beside, *marks, *ours])
+    return _table(header, rows)
+
+
+def _beside(benchmark: Benchmark, kind: str) -> str:
+    """Figures of others; what is not of the headline's measure says so."""
+    found = [
+        f"{figure.percent:g}" + ("" if figure.measure == benchmark.headline else f" {_named(figure.measure)}")
+        for figure in benchmark.published
+        if figure.kind == kind
+    ]
+    return " / ".join(found) or "-"
+
+
+def _single(report: Mapping[str, Any] | None, recipe: str, model: str) -> str:
+    try:
+        scores = report["recipes"][recipe]["models"][model]["none"] if report else None
+    except KeyError:
+        scores = None
+    if not report or scores is None:
+        return "not run"
+    partial = f", {len(report['folds'])} of {report['folds_of_protocol']} folds" if _partial(report) else ""
+    demo = ", synthetic demo voices" if report["synthetic_demo_voices"] else ""
+    return _cell(scores, report["headline"]) + partial + demo
+
+
+def _partial(report: Mapping[str, Any]) -> bool:
+    return len(report["folds"]) < report["folds_of_protocol"]
+
+
+def _section(name: str, benchmark: Benchmark, report: Mapping[str, Any] | None) -> list[str]:
+    lines = [f"`{name}`: {len(benchmark.emotions)} emotions ({', '.join(benchmark.emotions)}). {benchmark.remark}".rstrip(), ""]
+    if benchmark.published:
+        header = ["others", "percent", "setting, where it differs", "source"]
+        lines += [*_table(header, [_published(figure) for figure in benchmark.published]), ""]
+    if report is None:
+        return [*lines, f"Not run yet: `python -m benchmarks.run {name}`."]
+    if report["synthetic_demo_voices"]:
+        lines += ["Ours are of **synthetic demo voices**: they test the benchmark, and mean nothing about people.", ""]
+    lines += [_members(report), ""]
+    for recipe, content in report["recipes"].items():
+        lines += [f"### {benchmark.title}: {recipe}", "", *_conditions(content["models"]), "", *_costs(content["models"])]
+        if content.get("pairs"):
+            lines += ["", *_pairs(content["pairs"], report["headline"])]
+        lines += ["", *_folds(report, content["models"]), ""]
+    return lines[:-1]
+
+
+def _published(figure: Any) -> list[str]:
+    of_fold = f", tested on {figure.fold}" if figure.fold else ""
+    return [figure.system, f"{figure.percent:g} {_named(figure.measure)}{of_fold}", figure.setting or "-", figure.source]
+
+
+def _members(report: Mapping[str, Any]) -> str:
+    folds = report["folds"].values()
+    n_test = sum(fold["test"]["n"] for fold in folds)
+    n_speakers = len({speaker for fold in folds for speaker in fold["tested"]})
+    text = f"{len(report['folds'])} of {report['folds_of_protocol']} folds, {n_test} test clips of {n_speakers} speakers."
+    if any(fold["validated_on_training_speakers"] for fold in folds):
+        text += " Validation is on held-out sentences of the training speakers."
+    return text
+
+
+def _conditions(models: Mapping[str, Any]) -> list[str]:
+    header = ["", *(f"{model}, {_named(measure)}" for model in models for measure in ("uar", "accuracy"))]
+    rows = []
+    for condition, title in _CONDITIONS.items():
+        if any(condition in scores for scores in models.values()):
+            cells = [_cell(s[condition], m) if condition in s else "-" for s in models.values() for m in ("uar", "accuracy")]
+            rows.append([title, *cells])
+    for seed in next(iter(models.values()))["none"]["uar"]["seeds"]:
+        cells = [f"{100 * s['none'][m]['seeds'][seed]:.1f}" for s in models.values() for m in ("uar", "accuracy")]
+        rows.append([f"a single clip, seed {seed}", *cells])
+    deviations = [s["none"][m].get("seeds_deviation") for s in models.values() for m in ("uar", "accuracy")]
+    if None not in deviations:
+        rows.append(["standard deviation over seeds", *(f"{100 * value:.1f}" for value in deviations)])
+    return _table(header, rows)
+
+
+def _costs(models: Mapping[str, Any]) -> list[str]:
+    header = ["model", "trainings", "minutes in all", "longest, minutes", "trained utterances/s", "answered utterances/s", "weights"]
+    rows = [
+        [
+            model, f"{cost['trainings']}", f"{cost['took_s'] / 60:.1f}", f"{cost['longest_s'] / 60:.1f}",
+            f"{cost['train_utterances_a_s']:.0f}", f"{cost['answered_utterances_a_s']:.0f}", f"{cost['n_parameters']}",
+        ]
+        for model, scores in models.items()
+        for cost in [scores["cost"]]
+    ]  # fmt: skip
+    return _table(header, rows)
+
+
+def _pairs(pairs: Mapping[str, Any], measure: str) -> list[str]:
+    rows = []
+    for pair, scores in pairs.items():
+        low, high = 100 * scores["delta_low"], 100 * scores["delta_high"]
+        difference = f"{100 * scores['delta']:+.1f} ({low:+.1f} to {high:+.1f})"
+        rows.append([pair.replace("_minus_", " minus "), difference, f"{scores['p']:.3f}"])
+    return _table(["pair, same test speakers", f"{_named(measure)}, points", "p"], rows)
+
+
+def _folds(report: Mapping[str, Any], models: Mapping[str, Any]) -> list[str]:
+    rows = []
+    for name, fold in report["folds"].items():
+        members = [f"{fold[part]['n']} ({fold[part]['n_speakers']})" if part in fold else "0" for part in ("train", "validation", "test")]
+        rows.append([name, *members, *(f"{100 * scores['none']['uar']['folds'][name]:.1f}" for scores in models.values())])
+    header = ["fold", *(f"{part} clips (speakers)" for part in ("train", "validation", "test")), *(f"{m}, UAR" for m in models)]
+    return _table(header, rows)
+
+
+def _cell(scores: Mapping[str, Any], measure: str) -> str:
+    value = scores[measure]
+    star = "*" if scores["interval_over_clips"] else ""
+    return f"{100 * value['mean']:.1f} ({100 * value['low']:.1f} to {100 * value['high']:.1f}){star}"
+
+
+def _named(measure: str) -> str:
+    return {"uar": "UAR"}.get(measure, measure)
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]

@@ -1,0 +1,125 @@
+"""Train one model on one fold of a protocol, and answer for its held-out clips under each knowledge of the speaker."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ser.emotions import CANONICAL
+from ser.features import Clip
+from ser.files import read_csv, write_csv
+from ser.inference import Enrolment, Scorer
+from ser.recipes import Recipe
+from ser.trainer import Trainer
+
+_DECIMALS = 6
+_POOL = "pool"  # as in ser.folds, which a training must not depend on: it holds the protocols
+
+_log = logging.getLogger(__name__)
+
+
+def train_fold(
+    model: str, architecture: ModuleType, recipe: Recipe, fold_csv: Path, stores: tuple[Path, Path], out: Path, resume: Path
+) -> dict[str, Any]:
+    """Train; a training killed before goes on from its last epoch.
+
+    Args:
+        model: name of the architecture.
+        architecture: its module.
+        recipe: its settings.
+        fold_csv: table of `ser.folds`.
+        stores: feature folders with the clean clips and with the augmented copies (of any clip; only those of training
+            clips are drawn).
+        out: folder to write; the models it builds on are looked for beside it.
+        resume: where the state of the training is kept.
+
+    Returns:
+        The training's report: counts, seconds, epochs.
+    """
+    rows = training_rows(read_csv(fold_csv), pool=recipe.pool)
+    trainer = Trainer(model, architecture, recipe.sizes, recipe.training, recipe.batches, emotions_of(rows))
+    resumed = any(resume.glob(f"{model}/*.npz"))
+    start = time.perf_counter()
+    with both_variants(*stores, architecture.INPUTS) as features, TemporaryDirectory() as folder:
+        cleaned = Path(folder) / "cleaned_data.csv"
+        write_csv(cleaned, rows)
+        trainer.run(cleaned, features, out, resume)
+    took_s = time.perf_counter() - start
+    n_epochs, n_train = len(read_csv(out / "history.csv")), int((rows["split"] == "train").sum())
+    return {
+        "took_s": round(took_s, 1),
+        "went_on_after_a_kill": int(resumed),  # then took_s is that of the rest alone
+        "n_epochs": n_epochs,
+        "n_train": n_train,
+        "n_validation": int((rows["split"] == "validation").sum()),
+        "train_utterances_a_s": round(n_epochs * n_train / took_s, 1),
+    }
+
+
+def training_rows(table: pd.DataFrame, *, pool: bool) -> pd.DataFrame:
+    """A fold's rows with the clips of other corpora in training, or without them."""
+    if pool:
+        return table.assign(split=table["split"].replace(_POOL, "train"))
+    return table[table["split"] != _POOL].reset_index(drop=True)
+
+
+def emotions_of(rows: pd.DataFrame) -> tuple[str, ...]:
+    """The emotions of a fold's clips in the order of every label array."""
+    return tuple(name for name in CANONICAL if name in set(rows["emotion"]))
+
+
+def answer_fold(model_dir: Path, fold_csv: Path, stores: tuple[Path, Path], enrolment: Enrolment) -> tuple[pd.DataFrame, float]:
+    """Probabilities of the held-out clips under three conditions, and how many utterances a second were answered.
+
+    The condition is `none` (a single clip of an unheard voice: validation and test) and, for test clips of models that take
+    what is known of a speaker, `enrolled` (some unlabelled clips) and `transductive` (all the speaker's other test clips).
+
+    Returns:
+        Table with columns condition, id, corpus, speaker, split, emotion, p_<emotion>..., and utterances a second from
+        stored features, measured under `none`.
+    """
+    table = read_csv(fold_csv)
+    held_out = table[table["split"].isin(("validation", "test"))].reset_index(drop=True)
+    test = held_out[held_out["split"] == "test"].reset_index(drop=True)
+    with both_variants(*stores, ("spectrogram", "prosody")) as features:
+        scorer = Scorer(model_dir, features)
+        emotions = scorer.description["emotions"]
+        start = time.perf_counter()
+        parts = [_answers("none", held_out, scorer.probabilities(_clips(held_out)), emotions)]
+        rate = len(held_out) / (time.perf_counter() - start)
+        if scorer.can_enrol:
+            everything = Enrolment(clips=len(test), seed=enrolment.seed)
+            for condition, known in (("enrolled", enrolment), ("transductive", everything)):
+                answered = scorer.probabilities(_clips(test), test["speaker"].tolist(), known)
+                parts.append(_answers(condition, test, answered, emotions))
+    return pd.concat(parts, ignore_index=True), rate
+
+
+@contextmanager
+def both_variants(clean: Path, augmented: Path, kinds: Sequence[str]) -> Iterator[Path]:
+    """A passing features folder of links: clean clips from one place, augmented copies from another."""
+    with TemporaryDirectory() as folder:
+        for kind in (kind for kind in kinds if kind != "speaker"):  # which is made of the prosody of other clips
+            for variant, source in (("clean", clean), ("augmented", augmented)):
+                link = Path(folder) / kind / variant
+                link.parent.mkdir(exist_ok=True)
+                link.symlink_to((source / kind / variant).resolve(), target_is_directory=True)
+        yield Path(folder)
+
+
+def _answers(condition: str, rows: pd.DataFrame, probabilities: np.ndarray, emotions: Sequence[str]) -> pd.DataFrame:
+    table = rows[["id", "corpus", "speaker", "split", "emotion"]].reset_index(drop=True)
+    table.insert(0, "condition", condition)
+    columns = [f"p_{emotion}" for emotion in emotions]
+    return pd.concat([table, pd.DataFrame(probabilities.astype(float).round(_DECIMALS), columns=columns)], axis=1)
+
+
+def _clips(rows: pd.DataFrame) -> list[Clip]:
+    return [Clip(*row) for row in zip(rows["id"], rows["corpus"], strict=True)]

@@ -1,0 +1,50 @@
+"""A recipe: what a benchmark trains its models on, and where their settings depart from those of `params.yaml`."""
+
+from dataclasses import dataclass, field, fields, make_dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_type_hints
+
+from ser.batches import BatchParams
+from ser.params import load_params
+from ser.training import TrainParams
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of one model's training in a benchmark."""
+
+    pool: bool  # whether the other corpora's clips train too
+    sizes: Any
+    training: TrainParams
+    batches: BatchParams
+
+
+def load_recipe(name: str, model: str, architecture: ModuleType, seed: int, recipes: Path) -> Recipe:
+    """`models.<model>` of params.yaml, changed as `recipes.<name>.<model>` says.
+
+    Args:
+        name: of the recipe.
+        model: name of the architecture.
+        architecture: its module.
+        seed: of this training; it stands in place of the one in params.yaml.
+        recipes: the benchmark's parameter file.
+
+    Raises:
+        ser.params.ParamsError: a key of either file is unknown, missing or mistyped.
+    """
+    kinds = {"architecture": architecture.Params, "training": TrainParams, "batches": BatchParams}
+    partial = [(kind, _partial(cls), field(default_factory=_partial(cls))) for kind, cls in kinds.items()]
+    change = load_params(f"recipes.{name}.{model}", make_dataclass("Change", [("pool", bool), *partial]), recipes)
+    settings = {}
+    for kind, cls in kinds.items():
+        given = {item.name: value for item in fields(cls) if (value := getattr(getattr(change, kind), item.name)) is not None}
+        settings[kind] = replace(load_params(f"models.{model}.{kind}", cls), **given)
+    training = replace(settings["training"], seed=seed)
+    return Recipe(change.pool, settings["architecture"], training, settings["batches"])
+
+
+def _partial(cls: type) -> type:
+    """The same fields, each of which may be left out."""
+    hints = get_type_hints(cls)
+    return make_dataclass(cls.__name__, [(item.name, hints[item.name] | None, field(default=None)) for item in fields(cls)])
