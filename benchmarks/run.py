@@ -1,9 +1,4 @@
-"""Run protocols of the benchmark by name, with the time left; run it again after a kill and it goes on.
-
-    python -m benchmarks.run                              # all protocols, all models
-    python -m benchmarks.run iesc_loso --models prosody   # one of each
-    python -m benchmarks.run --list                       # names, and how much is done
-"""
+"""Run protocols of the benchmark by name, such as `iesc_loso --models prosody`, or all; run again after a kill, it goes on."""
 
 import argparse
 import json
@@ -82,9 +77,11 @@ def main() -> None:
 
 def _repro(arguments: list[str], walk: Walk) -> None:
     """`dvc repro`, its output passed on with our lines between; ends this program where it fails."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # the stages' `python` is this one
+    environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "dvc", "repro", *arguments]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    # the stages' own progress bars and log go to stderr, straight to the terminal
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             print(line, end="", flush=True)
             if ours := walk.see(line, time.monotonic()):

@@ -31,15 +31,19 @@ def main() -> None:
 
     recipes = {recipe: _complete(plan, recipe, args.protocol, args.predictions) for recipe in plan.recipes}
     if not any(recipes.values()):
-        raise SerError(f"{args.protocol}: no model has run on all folds and seeds; run `python -m benchmarks.run {args.protocol}`")
+        way_out = f"run `python -m benchmarks.run {args.protocol}`"
+        raise SerError(f"{args.protocol}: no model has run on all folds and seeds; {way_out}")
     folds = {name: read_csv(args.folds / f"{name}.csv") for name in plan.folds[args.protocol]}
     content = report(BENCHMARKS[args.protocol], folds, recipes, bootstrap, synthetic=synthetic)
     write_json(args.out_json, content)
     for recipe, models in content["recipes"].items():
         for model, scores in models["models"].items():
             value = scores["none"][content["headline"]]
-            line = f"{args.protocol}, {recipe} {model}: {content['headline']} {value['mean']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
-            logging.info("%s%s", line, ", synthetic demo voices" if synthetic else "")
+            logging.info(
+                "%s, %s %s: %s %.3f (%.3f to %.3f)%s",
+                *(args.protocol, recipe, model, content["headline"], value["mean"], value["low"], value["high"]),
+                ", synthetic demo voices" if synthetic else "",
+            )
 
 
 def _complete(plan: Plan, recipe: str, protocol: str, predictions: Path) -> dict[str, Runs]:

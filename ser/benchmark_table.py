@@ -128,7 +128,7 @@ def _conditions(models: Mapping[str, Any]) -> list[str]:
 
 
 def _costs(models: Mapping[str, Any]) -> list[str]:
-    header = ["model", "trainings", "minutes in all", "longest, minutes", "trained utterances/s", "answered utterances/s", "weights"]
+    header = ["model", "trainings", "minutes in all", "longest, minutes", "trained clips/s", "answered clips/s", "weights"]
     rows = [
         [
             model, f"{cost['trainings']}", f"{cost['took_s'] / 60:.1f}", f"{cost['longest_s'] / 60:.1f}",
@@ -150,11 +150,11 @@ def _pairs(pairs: Mapping[str, Any], measure: str) -> list[str]:
 
 
 def _folds(report: Mapping[str, Any], models: Mapping[str, Any]) -> list[str]:
-    rows = []
+    rows, parts = [], ("train", "validation", "test")
     for name, fold in report["folds"].items():
-        members = [f"{fold[part]['n']} ({fold[part]['n_speakers']})" if part in fold else "0" for part in ("train", "validation", "test")]
+        members = [f"{fold[part]['n']} ({fold[part]['n_speakers']})" if part in fold else "0" for part in parts]
         rows.append([name, *members, *(f"{100 * scores['none']['uar']['folds'][name]:.1f}" for scores in models.values())])
-    header = ["fold", *(f"{part} clips (speakers)" for part in ("train", "validation", "test")), *(f"{m}, UAR" for m in models)]
+    header = ["fold", *(f"{part} clips (speakers)" for part in parts), *(f"{m}, UAR" for m in models)]
     return _table(header, rows)
 
 

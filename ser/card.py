@@ -18,17 +18,10 @@ def card_lines(description: Mapping[str, Any]) -> list[str]:
     voices = " on synthetic demo voices, not on real speech" if synthetic else ""
     lines = [f"# Speech emotion model `{description['model']}`", "", f"Trained{voices}. {_made(description)}".strip(), ""]
     lines += [f"Emotions: {', '.join(description['emotions'])}. {description['n_parameters']:,} parameters.", ""]
-    lines += ["## Test, speakers never heard in training", "", *_figures(description["metrics"]["test"]), ""]
-    calibration = description["calibration"]
-    if "test" in calibration:
-        lines += [
-            f"Below a confidence of {calibration['unsure_below']:.2f} it says it is unsure (threshold and temperature "
-            f"{calibration['temperature']:.2f} chosen on validation): on test it commits itself on "
-            f"{100 * calibration['test']['coverage']:.0f} % of the clips and is right on "
-            f"{100 * calibration['test'].get('accuracy_when_sure', float('nan')):.0f} % of these.",
-            "",
-        ]
-    lines += ["## Corpora", ""]
+    test = description["metrics"]["test"]
+    heading = "## Test" if test["speakers_heard_in_training"] else "## Test, speakers never heard in training"
+    lines += [heading, "", *_figures(test), ""]
+    lines += [*_verdicts(description["calibration"]), "## Corpora", ""]
     lines += [f"- {corpus}: {licence}" for corpus, licence in description["licences"].items()]
     lines += ["" if synthetic else f"\n{NOT_COMMERCIAL}\n", "## Limits", ""]
     return lines + [f"- {sentence}" for sentence in description["limits"]]
@@ -37,6 +30,19 @@ def card_lines(description: Mapping[str, Any]) -> list[str]:
 def _made(description: Mapping[str, Any]) -> str:
     parts = [f"{label} {description[key]}" for key, label in (("created", "Made"), ("commit", "commit")) if key in description]
     return ", ".join(parts) + "." if parts else ""
+
+
+def _verdicts(calibration: Mapping[str, Any]) -> list[str]:
+    if "test" not in calibration:
+        return []
+    test = calibration["test"]
+    right = f" and is right on {100 * test['accuracy_when_sure']:.0f} % of these" if "accuracy_when_sure" in test else ""
+    return [
+        f"Below a confidence of {calibration['unsure_below']:.2f} it says it is unsure (threshold and temperature "
+        f"{calibration['temperature']:.2f} chosen on validation): on test it commits itself on "
+        f"{100 * test['coverage']:.0f} % of the clips{right}.",
+        "",
+    ]
 
 
 def _figures(test: Mapping[str, Any]) -> list[str]:

@@ -66,7 +66,10 @@ def near_duplicates(prints: Sequence[Fingerprint]) -> list[Match]:
     best: dict[tuple[int, int], Match] = {}
     for first, second, lag in _candidates(prints):
         match = _compare(prints, first, second, lag)
-        if match and (known := best.get((first, second))) is None or match and match.error_rate < known.error_rate:
+        if match is None:
+            continue
+        known = best.setdefault((first, second), match)
+        if match.error_rate < known.error_rate:
             best[first, second] = match
     return [best[pair] for pair in sorted(best)]
 

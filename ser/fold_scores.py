@@ -62,16 +62,16 @@ def answers(tables: Mapping[str, pd.DataFrame], emotions: Sequence[str]) -> Answ
     """
     parts = []
     for fold, table in tables.items():
-        rows = table[table["split"] == "test"].sort_values("id")
+        rows = table[table["split"] == "test"].sort_values("id", ignore_index=True)
         known = [name.removeprefix("p_") for name in rows if name.startswith("p_")]
         probabilities = rows[[f"p_{name}" for name in known]].to_numpy(dtype=float)
         choice = scoring.closed(probabilities, np.isin(known, emotions)).argmax(axis=1)
         codes = {emotion: code for code, emotion in enumerate(emotions)}
-        predicted = [codes[known[n]] for n in choice]
-        parts.append(pd.DataFrame({"fold": fold, "speaker": rows["speaker"], "truth": rows["emotion"].map(codes), "to": predicted}))
+        truth, predicted = rows["emotion"].map(codes), [codes[known[n]] for n in choice]
+        parts.append(pd.DataFrame({"fold": fold, "speaker": rows["speaker"], "truth": truth, "predicted": predicted}))
     joined = pd.concat(parts, ignore_index=True)
     objects = (joined[name].to_numpy(dtype=object) for name in ("fold", "speaker"))
-    return Answers(*objects, *(joined[name].to_numpy(dtype=int) for name in ("truth", "to")), len(emotions))
+    return Answers(*objects, *(joined[name].to_numpy(dtype=int) for name in ("truth", "predicted")), len(emotions))
 
 
 def mean_of(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -120,10 +120,9 @@ def pairs(models: Mapping[str, Mapping[int, Answers]], measure: str, bootstrap: 
     """`<second>_minus_<first>`: difference of the protocol's figure, its interval and p, both models on the same draws."""
     found = {}
     for first, second in combinations(models, 2):
-        figures = [
-            [np.mean(list(by_fold(given, measure).values())) for given in models[name].values()] for name in (first, second)
-        ]
-        drawn = [np.mean([draws(given, measure, bootstrap) for given in models[name].values()], axis=0) for name in (first, second)]
+        runs = [models[name].values() for name in (first, second)]
+        figures = [[np.mean(list(by_fold(given, measure).values())) for given in seeds] for seeds in runs]
+        drawn = [np.mean([draws(given, measure, bootstrap) for given in seeds], axis=0) for seeds in runs]
         difference = drawn[1] - drawn[0]
         low, high = interval(difference)
         found[f"{second}_minus_{first}"] = {

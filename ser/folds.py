@@ -93,7 +93,7 @@ def _roles(sexes: Mapping[str, str], corpus: str, fold: Fold, lists: Path) -> di
             raise FoldError(f"{fold.listed_in}: no speaker that {fold.name} tests is in {corpus}; complete the corpus")
         return present
     if missing := [name for name in fold.speakers if name not in sexes]:
-        raise FoldError(f"{fold.name}: speaker {missing[0]} is not in {corpus}; complete the corpus, or drop the fold from run.folds")
+        raise FoldError(f"speaker {missing[0]} is not in {corpus}; complete the corpus, or take {fold.name} out of run.folds")
     tested = fold.speakers or tuple(sexes)
     return {name: "test" if name in tested else "train" for name in sexes}
 

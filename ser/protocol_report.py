@@ -95,9 +95,7 @@ def _cost(runs: Runs) -> dict[str, float]:
 
 def _members(table: pd.DataFrame) -> dict[str, Any]:
     """Clips and speakers of each part, and the names of those tested."""
-    parts = {
-        part: {"n": len(rows), "n_speakers": rows["speaker"].nunique()} for part, rows in table.groupby("split", sort=True)
-    }
+    parts = {part: {"n": len(rows), "n_speakers": rows["speaker"].nunique()} for part, rows in table.groupby("split", sort=True)}
     speakers = {part: set(table.loc[table["split"] == part, "speaker"]) for part in ("train", "validation", "test")}
     return parts | {
         "tested": sorted(speakers["test"]),

@@ -44,6 +44,7 @@ class ServedModel(mlflow.pyfunc.PythonModel):
         return pd.DataFrame(np.array(rows, np.float32), columns=list(self.predictor.emotions))
 
     def _signal(self, row: dict[str, Any]) -> np.ndarray:
+        row = {name: value for name, value in row.items() if not (np.isscalar(value) and pd.isna(value))}  # gaps of a frame
         if row.get("path"):
             return load_clip(Path(row["path"]), self.predictor.audio)
         if row.get("samples") is None or not row.get("sampling_rate_hz"):

@@ -1,5 +1,7 @@
 """What several test files share and takes long to make: pipelines and a model bundle, each made once a session."""
 
+import fcntl
+import os
 import time
 
 import pytest
@@ -47,8 +49,16 @@ def tiny_trained(tiny_models, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tiny_trained, tmp_path_factory):
-    """Folder of a real bundle of a tiny untrained hybrid over `tiny.EMOTIONS`. To be read only: copy it to change it."""
-    folder = tmp_path_factory.mktemp("tiny_bundle") / "models/hybrid"
-    tiny.write_tiny_bundle(tiny_trained, folder)
+def tiny_bundle(request, tmp_path_factory):
+    """Folder of a real bundle of a tiny untrained hybrid over `tiny.EMOTIONS`. To be read only: copy it to change it.
+
+    Parallel workers share one: who comes first makes it, which takes TensorFlow, and the others wait.
+    """
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    folder = root / "tiny_bundle/models/hybrid"
+    with open(root / "tiny_bundle.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            tiny.write_tiny_bundle(request.getfixturevalue("tiny_trained"), folder)
     return folder

@@ -62,6 +62,11 @@ def test_it_says_when_it_is_unsure_and_what_that_is_worth(described):
     assert "commits itself on 70 % of the clips and is right on 81 %" in text
 
 
+def test_a_model_that_is_never_sure_has_no_accuracy_when_it_is(described):
+    described["calibration"]["test"] = {"coverage": 0.0}
+    assert "commits itself on 0 % of the clips.\n" in card(described) and "nan" not in card(described)
+
+
 def test_it_names_emotions_size_licences_and_limits(described):
     text = card(described)
     assert "Emotions: neutral, happy. 1,234,567 parameters." in text

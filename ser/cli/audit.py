@@ -88,7 +88,7 @@ def audit(
     unread: dict[str, str] = {}
     if audio:
         clips, unread = _heard(clips, files, jobs)
-    report = Report(tuple(clips), leakage.find(clips), unread, frozenset(allow), strict, audio)
+    report = Report(tuple(clips), leakage.find(clips), unread, frozenset(allow), strict)
     {"json": _print_json, "csv": _print_csv, None: _print_table}[style](report)
     if not report.clean:
         ctx.exit(1)
@@ -103,7 +103,6 @@ class Report:
     unread: dict[str, str]  # path and reason
     allowed: frozenset[str]
     strict: bool
-    audio: bool
 
     def is_leak(self, finding: "Finding") -> bool:
         """Whether this one fails the audit."""
@@ -123,7 +122,7 @@ class Report:
     def known(self) -> dict[str, int]:
         """For how many clips there was something to go by."""
         known = {name: sum(bool(getattr(clip, name)) for clip in self.clips) for name in ("speaker", "sentence")}
-        heard = sum(clip.fingerprint is not None for clip in self.clips)
+        heard = sum(clip.fingerprint is not None and bool(clip.fingerprint.active.any()) for clip in self.clips)  # not silent
         return {"samples": sum(bool(clip.sha256) for clip in self.clips), "fingerprint": heard, **known}
 
     def number(self, kind: str, *, between: bool) -> int:
@@ -137,7 +136,7 @@ class Report:
         if self.unread and UNREAD not in self.allowed:
             found.append(f"{len(self.unread)} unread")
         total = len(self.clips)
-        unknown = [f"{name} (of {total - n} clips of {total})" for name, n in self.known.items() if n < total]
+        unknown = [f"{name} ({total - n} of {total} clips)" for name, n in self.known.items() if n < total]
         gaps = f"; not known, so not checked: {', '.join(unknown)}" if unknown else ""
         return (f"leaks: {', '.join(found)}" if found else "clean") + gaps
 

@@ -1,0 +1,157 @@
+"""The benchmark as it is used: walked with the time left, scored, written up; and one protocol from end to end."""
+
+import json
+
+import pandas as pd
+import pytest
+import yaml
+
+from benchmarks.run import Walk
+from ser.benchmark_table import as_markdown
+from ser.bootstrap import SpeakerBootstrap
+from ser.plan import Plan, Training, trainings
+from ser.progress import Progress
+from ser.protocol_report import report
+from ser.protocols import BENCHMARKS
+from tests.conftest import raw_corpora
+from tests.pipeline import TINY_MODELS, Project, ran
+
+PLAN = Plan(folds={"iesc_loso": ("iesc_1", "iesc_2", "iesc_3")}, recipes=("alone",), seeds=(1, 2))
+BOOTSTRAP = SpeakerBootstrap(n_bootstrap=100, seed=1)
+COST = {
+    "took_s": 60.0, "train_utterances_a_s": 50.0, "answered_utterances_a_s": 500.0, "n_parameters": 1000, "epoch_kept": 3,
+}  # fmt: skip
+
+
+def fold_table(fold):
+    rows = [
+        {"id": f"{speaker}{emotion}", "corpus": "iesc", "speaker": speaker, "emotion": emotion, "split": split}
+        for n, speaker in enumerate(("iesc_1", "iesc_2", "iesc_3", "iesc_4"))
+        for split in ["test" if speaker == fold else "validation" if n == 3 else "train"]
+        for emotion in BENCHMARKS["iesc_loso"].emotions
+    ]
+    return pd.DataFrame(rows)
+
+
+def runs(*, right, conditions=("none",)):
+    """Complete runs of a model that answers `right` of the five test clips of each fold rightly."""
+    emotions = BENCHMARKS["iesc_loso"].emotions
+    found = {}
+    for training in trainings(PLAN, "iesc_loso", ("cnn",)):
+        held_out = fold_table(training.fold).query("split != 'train'").reset_index(drop=True)
+        for emotion in emotions:
+            chosen = [emotion == (truth if emotions.index(truth) < right else emotions[0]) for truth in held_out["emotion"]]
+            held_out[f"p_{emotion}"] = pd.Series(chosen).astype(float)
+        table = pd.concat([held_out.assign(condition=condition) for condition in conditions], ignore_index=True)
+        found[training.fold, training.seed] = (table, COST)
+    return found
+
+
+@pytest.fixture
+def content():
+    models = {"cnn": runs(right=3), "prosody": runs(right=4, conditions=("none", "enrolled", "transductive"))}
+    folds = {fold: fold_table(fold) for fold in PLAN.folds["iesc_loso"]}
+    return report(BENCHMARKS["iesc_loso"], folds, {"alone": models, "pooled": {}}, BOOTSTRAP, synthetic=False)
+
+
+def test_a_report_holds_figures_conditions_ensemble_pairs_and_cost(content):
+    assert set(content["recipes"]) == {"alone"}
+    models = content["recipes"]["alone"]["models"]
+    assert models["cnn"]["none"]["uar"]["mean"] == 0.6 and models["prosody"]["none"]["uar"]["mean"] == 0.8
+    assert set(models["cnn"]) == {"none", "ensemble_of_seeds", "cost"}
+    assert set(models["prosody"]) == {"none", "enrolled", "transductive", "ensemble_of_seeds", "cost"}
+    assert models["cnn"]["cost"]["trainings"] == 6 and models["cnn"]["cost"]["took_s"] == 360
+    assert content["recipes"]["alone"]["pairs"]["prosody_minus_cnn"]["delta"] == 0.2
+    assert content["folds"]["iesc_2"]["tested"] == ["iesc_2"] and content["folds"]["iesc_2"]["train"] == {
+        "n": 10,
+        "n_speakers": 2,
+    }
+    assert json.loads(json.dumps(content)) == content, "plain numbers"
+
+
+def test_the_document_shows_ours_beside_the_others_and_says_what_is_missing(content):
+    text = as_markdown({"iesc_loso": content}, BENCHMARKS)
+    row = next(line for line in text.splitlines() if line.startswith("| IESC"))
+    assert "43.7" in row and "60.0 (60.0 to 60.0), 3 of 8 folds" in row and "80.0" in row
+    assert next(line for line in text.splitlines() if line.startswith("| EmoDB")).count("not run") == 2
+    assert "Not run yet: `python -m benchmarks.run emodb_loso`" in text
+    assert "prosody minus cnn" in text and "+20.0 (+20.0 to +20.0)" in text
+    assert "synthetic demo voices" not in text
+    demo = as_markdown({"iesc_loso": {**content, "synthetic_demo_voices": 1}}, BENCHMARKS)
+    assert next(line for line in demo.splitlines() if line.startswith("| IESC")).count("synthetic demo voices") == 2
+    assert "mean nothing about people" in demo
+
+
+def test_without_any_report_the_document_holds_the_published_figures_and_none_of_ours():
+    text = as_markdown({}, BENCHMARKS)
+    assert text.count("Not run yet") == len(BENCHMARKS) and "75.3" in text and "not run |" not in text
+
+
+def test_the_walk_counts_trainings_and_tells_the_time_left():
+    wanted = trainings(PLAN, "iesc_loso", ("prosody",))
+    walk = Walk(wanted, Progress())
+    stage = "benchmarks/dvc.yaml:" + wanted[0].stage
+    assert walk.see("Running stage 'collect@iesc':\n", 0) is None
+    assert walk.see("> python -m stages.collect iesc\n", 1) is None
+    first = walk.see(f"Running stage '{stage}':\n", 10)
+    assert first == "[1 of 6] iesc_loso, iesc_1, prosody, alone, seed 1: time left unknown"
+    second = walk.see(f"Running stage 'benchmarks/dvc.yaml:{wanted[1].stage}':\n", 130)
+    assert second.startswith("[2 of 6]") and second.endswith("about 10 min left"), "five more of two minutes each"
+    third = walk.see(f"Stage 'benchmarks/dvc.yaml:{wanted[2].stage}' is cached - skipping run, checking out outputs\n", 370)
+    assert third.endswith("iesc_2, prosody, alone, seed 1: done before")
+    assert walk.see(f"Running stage 'benchmarks/dvc.yaml:{wanted[3].stage}':\n", 370).endswith("about 9 min left")
+
+
+def test_an_empty_plan_is_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        Plan(folds={"iesc_loso": ()}, recipes=("alone",), seeds=(1,))
+
+
+def test_stage_and_folder_name_the_training():
+    training = Training("iesc_loso", "iesc_1", "alone", 2, "cnn")
+    assert training.stage == "iesc_loso_cnn@iesc_1-alone-2"
+    assert training.folder.as_posix() == "iesc_loso/iesc_1/alone/2/cnn"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """IESC of four synthetic speakers where the real one would lie, two folds, tiny models of one epoch."""
+    folder = tmp_path_factory.mktemp("benchmark") / "ser"
+    project = Project.fresh(folder, {"corpora.root": "data/raw", "corpora.use": ["iesc"], **TINY_MODELS})
+    raw_corpora(folder / "data/raw", "iesc")
+    path = folder / "benchmarks/params.yaml"
+    params = yaml.safe_load(path.read_text())
+    params["run"]["folds"]["iesc_loso"] = ["iesc_1", "iesc_2"]
+    params["run"]["seeds"] = [1]
+    params["evaluate"]["n_bootstrap"] = 100
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    (folder / "benchmarks/results/iesc_loso.json").unlink(missing_ok=True)
+    (folder / "benchmarks/dvc.lock").unlink(missing_ok=True)
+    return project
+
+
+@pytest.mark.slow
+def test_a_protocol_runs_from_end_to_end_and_goes_on_after_a_kill(project):
+    begun = project.start("python", "-m", "benchmarks.run", "iesc_loso")
+    begun.wait_until(lambda: begun.text.count("Running stage 'benchmarks/dvc.yaml:iesc_loso_") >= 2)
+    begun.kill()
+    done = begun.text.count("Updating lock file 'benchmarks/dvc.lock'")
+    output = project.run("python", "-m", "benchmarks.run", "iesc_loso").stdout
+    assert done and "done before" in output and "[6 of 6] iesc_loso" in output
+    content = json.loads((project.folder / "benchmarks/results/iesc_loso.json").read_text())
+    models = content["recipes"]["alone"]["models"]
+    assert set(models) == {"cnn", "prosody", "hybrid"}
+    assert set(models["hybrid"]) == {"none", "enrolled", "transductive", "cost"} and "enrolled" not in models["cnn"]
+    assert content["folds"]["iesc_1"]["tested"] == ["iesc_1"]
+    assert "2 of 8 folds" in (project.folder / "docs/benchmarks.md").read_text()
+    again = project.run("python", "-m", "benchmarks.run", "iesc_loso").stdout
+    assert not ran(again)
+
+
+@pytest.mark.slow
+def test_an_edit_of_one_model_trains_that_model_and_what_builds_on_it(project):
+    project.run("python", "-m", "benchmarks.run", "iesc_loso")
+    project.configure({"models.prosody.architecture.units": [8]})
+    output = project.run("python", "-m", "benchmarks.run", "iesc_loso").stdout
+    names = {stage.partition(":")[2].partition("@")[0] for stage in ran(output)}
+    assert names == {"iesc_loso_prosody", "iesc_loso_hybrid", "score"}

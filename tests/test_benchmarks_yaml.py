@@ -1,0 +1,151 @@
+"""benchmarks/dvc.yaml names exactly the code, parameters and files that its stages use, and has a stage for every training."""
+
+import re
+import shlex
+from pathlib import PurePosixPath
+
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from benchmarks import table
+from ser.params import load_params
+from ser.plan import MODELS, Plan, trainings
+from ser.protocols import BENCHMARKS
+from tests.test_dvc_yaml import ROOT, closure, constant, deps, outs, source
+
+FILE = "benchmarks/dvc.yaml"
+PARAMS = ROOT / "benchmarks/params.yaml"
+PLAN = load_params("run", Plan, PARAMS)
+UNDECLARED = "benchmarks/data/unfinished"
+# stages by what they load; those of the first pipeline load what they load there
+SECTIONS = {
+    "benchmarks.clips": ({"corpora"}, set()),
+    "benchmarks.folds": (set(), {"run", "folds"}),
+    "benchmarks.score": ({"corpora"}, {"run", "evaluate"}),
+    "stages.augment": (set(), {"augment"}),
+    "stages.spectrogram": ({"spectrogram"}, set()),
+    "stages.prosody": ({"prosody", "functionals"}, set()),
+}
+
+
+def resolved():
+    with Repo(str(ROOT)) as repo:
+        stages = {stage.addressing: stage for stage in repo.index.stages}
+    return {name.partition(":")[2]: stage for name, stage in stages.items() if stage.path_in_repo == FILE}, stages
+
+
+STAGES, ALL = resolved()
+BY_TEXT = {re.sub(r"@.*", "", name): stage for name, stage in STAGES.items()}  # one of each entry stands for its like
+each_stage = pytest.mark.parametrize("stage", [pytest.param(stage, id=name) for name, stage in sorted(BY_TEXT.items())])
+
+
+def arguments(stage):
+    words = shlex.split(stage.cmd)
+    if "=" in words[0]:
+        assert words.pop(0) == "SER_PARAMS=benchmarks/params.yaml"
+    assert words[:2] == ["python", "-m"]
+    return words[2], words[3:]
+
+
+def roots(stage):
+    module, (first, *_) = arguments(stage)
+    return [source(module), *([source(f"ser.models.{first}")] if module == "benchmarks.train" else [])]
+
+
+def declared_params(stage):
+    found = {"params.yaml": set(), "benchmarks/params.yaml": set()}
+    for dep in stage.deps:
+        found.setdefault(dep.def_path, set()).update(getattr(dep, "params", None) or ())
+    return found["params.yaml"], found["benchmarks/params.yaml"]
+
+
+@each_stage
+def test_code_deps_are_the_import_closure(stage):
+    declared = {path for path in deps(stage) if path.endswith(".py")}
+    assert declared == {path.relative_to(ROOT).as_posix() for path in closure(roots(stage))}
+
+
+@each_stage
+def test_params_are_those_that_are_loaded(stage):
+    module, (model, recipe, *_) = arguments(stage)
+    if module == "benchmarks.train":
+        assert declared_params(stage) == ({f"models.{model}"}, {"enrolment", f"recipes.{recipe}.{model}"})
+        return
+    text = source(module).read_text()
+    # the parameters' file is named wherever it is not the first pipeline's
+    own = set(re.findall(r'load_params\("(\w+)", \w+, PARAMS\)', text))
+    shared = set(re.findall(r'load_params\("(\w+)", \w+\)', text))
+    if module == "stages.augment":
+        own, shared = shared, own
+    assert (shared, own) == SECTIONS[module] == declared_params(stage)
+
+
+def test_every_section_is_read():
+    read = {name.partition(".")[0] for stage in STAGES.values() for name in declared_params(stage)[1]}
+    assert set(yaml.safe_load(PARAMS.read_text())) == read
+
+
+@each_stage
+def test_paths_on_the_command_line_are_declared(stage):
+    declared = deps(stage) | outs(stage)
+    for argument in arguments(stage)[1]:
+        if "/" in argument and not argument.startswith(UNDECLARED):
+            path = PurePosixPath(argument)
+            assert any(path == PurePosixPath(d) or path in PurePosixPath(d).parents for d in declared), argument
+
+
+@each_stage
+def test_what_is_read_exists_or_is_made_by_a_stage(stage):
+    made = {out for other in ALL.values() for out in outs(other)}
+    for path in deps(stage) - {"benchmarks/params.yaml"}:
+        if path.split("/")[0] == "data" or path.startswith("benchmarks/data"):
+            related = {PurePosixPath(path), *PurePosixPath(path).parents}
+            assert any(PurePosixPath(out) in related or PurePosixPath(path) in PurePosixPath(out).parents for out in made), path
+        else:
+            assert (ROOT / path).exists(), path
+
+
+def test_every_training_of_the_plan_has_its_stage_and_its_folders():
+    wanted = {training.stage: training for name in PLAN.folds for training in trainings(PLAN, name)}
+    assert set(wanted) == {name for name, stage in STAGES.items() if arguments(stage)[0] == "benchmarks.train"}
+    for name, training in wanted.items():
+        folders = {f"benchmarks/data/{kind}/{training.folder.as_posix()}" for kind in ("trained", "predictions")}
+        assert outs(STAGES[name]) == folders
+        model, recipe, seed, fold_csv, *_ = arguments(STAGES[name])[1]
+        assert (model, recipe, int(seed)) == (training.model, training.recipe, training.seed)
+        assert fold_csv == f"benchmarks/data/folds/{training.protocol}/{training.fold}.csv"
+
+
+def test_the_plan_names_every_protocol_and_all_its_folds():
+    assert {name: list(folds) for name, folds in PLAN.folds.items()} == {
+        name: [fold.name for fold in benchmark.folds] for name, benchmark in BENCHMARKS.items()
+    }
+    assert len(PLAN.seeds) >= 2
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_model_depends_on_its_inputs_and_on_the_models_it_builds_on(model):
+    kinds = {kind for kind in constant(ROOT / f"ser/models/{model}.py", "INPUTS") if kind != "speaker"}
+    bases = constant(ROOT / f"ser/models/{model}.py", "BASES") or ()
+    stage = STAGES[f"iesc_loso_{model}@iesc_2-alone-1"]
+    features = {f"data/features/{kind}/clean" for kind in kinds} | {
+        f"benchmarks/data/features/{kind}/augmented" for kind in kinds
+    }
+    assert {path for path in deps(stage) if "/features/" in path} == features
+    trained = {f"benchmarks/data/trained/iesc_loso/iesc_2/alone/1/{base}" for base in bases}
+    assert {path for path in deps(stage) if "/trained/" in path} == trained
+
+
+def test_clean_features_come_from_the_first_pipeline_alone():
+    assert not [out for stage in STAGES.values() for out in outs(stage) if "/clean" in out]
+
+
+def test_a_published_figure_or_a_score_can_be_edited_without_training_again():
+    for name, stage in STAGES.items():
+        if arguments(stage)[0] == "benchmarks.train":
+            assert not deps(stage) & {"ser/protocols.py", "ser/evaluation.py", "ser/scoring.py", "ser/bootstrap.py"}, name
+
+
+def test_the_document_is_what_the_command_writes():
+    assert (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8") == table.content()

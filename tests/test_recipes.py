@@ -1,0 +1,46 @@
+"""A recipe takes the models' settings from params.yaml and changes what it names, strictly."""
+
+from pathlib import Path
+
+import pytest
+
+from ser.architectures import load_architecture
+from ser.params import ParamsError
+from ser.recipes import load_recipe
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+    def load(text, seed=3):
+        path = tmp_path / "params.yaml"
+        path.write_text(f"recipes: {{one: {{prosody: {text}}}}}\n")
+        return load_recipe("one", "prosody", load_architecture("prosody"), seed, path)
+
+    return load
+
+
+def test_what_a_recipe_does_not_name_is_that_of_params_yaml(load):
+    plain = load("{pool: false}")
+    changed = load("{pool: true, architecture: {units: [8]}, training: {epochs: 2}, batches: {mixup: 1}}")
+    assert not plain.pool and changed.pool
+    assert changed.sizes.units == (8,) and changed.sizes.dropout == plain.sizes.dropout
+    assert changed.training.epochs == 2 and changed.training.learning_rate == plain.training.learning_rate
+    assert changed.batches.mixup == 1.0 and changed.batches.batch_size == plain.batches.batch_size
+
+
+def test_the_seed_is_that_of_the_run(load):
+    assert load("{pool: false}", seed=7).training.seed == 7
+
+
+@pytest.mark.parametrize("text, message", [
+    ("{pool: false, training: {epoch: 2}}", "recipes.one.prosody.training.epoch is unknown"),
+    ("{pool: false, training: {epochs: many}}", "recipes.one.prosody.training.epochs must be int"),
+    ("{architecture: {}}", "recipes.one.prosody.pool is missing"),
+])  # fmt: skip
+def test_a_mistaken_key_is_named(load, text, message):
+    with pytest.raises(ParamsError, match=message):
+        load(text)
