@@ -159,7 +159,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         ),
         first_mark=59.0,
         aim=68.0,
-        remark="Each actor keeps the published part; where a copy of the corpus lacks actors, the table of the fold counts those there.",
+        remark="Each actor keeps the published part; where a copy of the corpus lacks actors, the table counts those there.",
     ),
     "corpus_out": Benchmark(
         title="Leave one corpus out, the emotions that all five share",

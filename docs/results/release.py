@@ -44,9 +44,10 @@ def main() -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--commit", help="that it was trained at; the checked-out one by default")
     args = parser.parse_args()
-    commit = args.commit or subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    commit = (
+        args.commit
+        or subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    )
     try:
         release(args.bundle, Path("models") / RELEASED, created=date.today().isoformat(), commit=commit)
     except SerError as error:
