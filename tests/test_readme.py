@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from docs import outputs
 from docs.results import table
 
 ROOT = Path(__file__).parents[1]
@@ -40,3 +41,11 @@ def test_overrides_in_examples_name_parameters():
         node = PARAMS
         for name in key.split("."):
             node = node[name]
+
+
+@pytest.mark.parametrize("page", outputs.PAGES)
+def test_examples_show_output(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    shown = re.findall(r"<!-- output: [^\n]+ -->\n```\n(.+?)\n```\n", text, re.DOTALL)
+    assert len(shown) == text.count("<!-- output: ") > 0
+    assert all(block.strip() for block in shown)
