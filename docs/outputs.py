@@ -23,7 +23,7 @@ from ser.files import replacing
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/cli.md", "docs/api.md")
-CLIPS = {"clip.wav": "08a01Fd", "a.wav": "08a02Wc", "b.mp3": "10a04Wa", "good.wav": "08a07Na"}  # EmoDB, test speakers
+CLIPS = {"clip.wav": "08b09Tb", "a.wav": "08a02Wc", "b.mp3": "10a04Wa", "good.wav": "08a07Na"}  # EmoDB, test speakers
 INTERVIEW = ("08b03Tc", "08a05Ta", "08b09Fd", "08a01Wa", "08b02Wd", "08b01Na")
 MARK = re.compile(r"^<!-- output: (.+?) -->\n(?:```\n.*?^```\n)?", re.MULTILINE | re.DOTALL)
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -90,7 +90,7 @@ def main() -> None:
         lay_out(folder, corpora)
         server = subprocess.Popen([shutil.which("ser") or "ser", "serve"], cwd=folder, stderr=subprocess.DEVNULL)
         try:
-            _wait("http://127.0.0.1:8000/health")
+            wait_for("http://127.0.0.1:8000/health")
             for page in PAGES:
                 text = filled((ROOT / page).read_text(encoding="utf-8"), folder)
                 with replacing(ROOT / page) as temporary:
@@ -100,7 +100,8 @@ def main() -> None:
             server.wait()
 
 
-def _wait(url: str, most_s: float = 60.0) -> None:
+def wait_for(url: str, most_s: float = 60.0) -> None:
+    """Return once a server answers there; OSError when it still does not after `most_s`."""
     end = time.monotonic() + most_s
     while True:
         try:

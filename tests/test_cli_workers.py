@@ -74,7 +74,7 @@ def test_giving_up_leaves_no_process():
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_processes_end_with_their_parent(number, code):
     program = (
-        "import click, os, sys\n"
+        "import click, os, signal, sys\n"
         "from ser.cli.main import LazyGroup\n"
         "from tests.test_cli_workers import Doubling, died\n"
         "from ser.cli import workers\n"
@@ -85,6 +85,7 @@ def test_processes_end_with_their_parent(number, code):
         "    for answer in workers.each(Doubling, [1, 2, -3, -3], 2, died):\n"
         "        print(answer, flush=True)\n"
         "if __name__ == '__main__':\n"
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # shells start background jobs with it ignored
         "    Group()(['go'])\n"
     )
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
