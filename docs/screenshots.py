@@ -7,7 +7,9 @@ MLFLOW_FOLDER is where `dvc repro` left mlflow.db and mlruns/; without it the pi
 """
 
 import argparse
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,12 +30,13 @@ SIZES = {"desktop": ((1200, 900), "light"), "phone": ((390, 844), "dark")}
 @contextmanager
 def serving(command: list[str], folder: Path, url: str) -> Iterator[None]:
     """A server, for as long as the block lasts."""
-    server = subprocess.Popen([sys.executable, "-m", *command], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen([sys.executable, "-m", *command], cwd=folder, start_new_session=True, **silent)
     try:
         wait_for(url)
         yield
     finally:
-        server.terminate()
+        os.killpg(server.pid, signal.SIGTERM)  # and the processes that MLflow starts
         server.wait()
 
 
