@@ -159,7 +159,7 @@ def disturb(frames: np.ndarray, params: BatchParams, random: np.random.Generator
         start = random.integers(n - width + 1)
         frames[start : start + width] = mean
     for _ in range(params.band_masks):
-        width = random.integers(params.maximum_band_mask + 1)
+        width = random.integers(min(params.maximum_band_mask, bands) + 1)
         start = random.integers(bands - width + 1)
         frames[:, start : start + width] = mean
     return pad(frames, params.n_frames)

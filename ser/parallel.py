@@ -20,12 +20,19 @@ _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 
 
 class WorkerError(SerError):
-    """A worker process died."""
+    """A worker process died, or none can be started."""
 
 
 def workers() -> int:
-    """How many processes to use: `SER_WORKERS`, or the cores this process may run on."""
-    return int(os.environ.get("SER_WORKERS", 0)) or len(os.sched_getaffinity(0))
+    """How many processes to use: `SER_WORKERS`, or the cores this process may run on.
+
+    Raises:
+        WorkerError: the variable is not a whole number.
+    """
+    asked = os.environ.get("SER_WORKERS", "")
+    if asked and not asked.isdecimal():
+        raise WorkerError(f"SER_WORKERS is '{asked}': give a whole number, or unset it for one process a core")
+    return int(asked or 0) or len(os.sched_getaffinity(0))
 
 
 def each(function: Callable[[T], R], items: Iterable[T], *, total: int, name: str, chunk: int = 8) -> Iterator[R]:

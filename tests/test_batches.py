@@ -278,6 +278,14 @@ def test_masks_are_of_time_and_bands_filled_with_the_mean_and_no_wider_than_allo
     assert masked[(masked != clip()).all(axis=1)] == pytest.approx(clip().mean())
 
 
+def test_a_mask_wider_than_the_clip_or_its_bands_is_as_wide_as_they_allow():
+    wide = replace(STILL, time_masks=1, band_masks=1, maximum_time_mask=1000, maximum_band_mask=1000)
+    for seed in range(20):
+        assert (
+            disturb(clip(), wide, np.random.default_rng(seed)).shape == disturb(clip(), STILL, np.random.default_rng(seed)).shape
+        )
+
+
 def test_the_clip_given_is_left_as_it_is():
     given = clip()
     disturb(given, ALL, np.random.default_rng(0))

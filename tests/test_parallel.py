@@ -69,3 +69,9 @@ def test_workers_are_those_asked_for_or_the_cores_at_hand(monkeypatch):
     assert workers() == 2
     monkeypatch.delenv("SER_WORKERS")
     assert workers() == len(os.sched_getaffinity(0))
+
+
+def test_a_number_of_workers_that_is_none_is_one_sentence(monkeypatch):
+    monkeypatch.setenv("SER_WORKERS", "many")
+    with pytest.raises(WorkerError, match="SER_WORKERS is 'many'"):
+        workers()
