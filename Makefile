@@ -11,7 +11,7 @@ repro: .venv/installed
 
 test: .venv/installed
 	python -m pytest -q -m "not slow" -n auto --dist loadfile --durations=5
-	python -m pytest -q -m slow --durations=0
+	python -m pytest -q -m slow -n auto --dist loadfile --durations=12
 
 unit: .venv/installed
 	python -m pytest -q -m "not slow" -n auto --dist loadfile
