@@ -228,7 +228,7 @@ def test_the_stage_writes_content_only(database, results, monkeypatch, caplog):
 def test_without_a_server_the_stage_says_what_is_not_logged_and_ends_well(results, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     started = time.monotonic()
-    command = [sys.executable, "-m", "stages.track", *_stage_arguments(results)]
+    command = [sys.executable, "-m", "stages.track", *_stage_arguments(results), "cnn", "hybrid"]
     stage = subprocess.run(command, cwd=_root(), capture_output=True, text=True, check=True)
     assert time.monotonic() - started < 20  # 3 s uncontended, most of them imports
     (line,) = stage.stderr.strip().splitlines()
