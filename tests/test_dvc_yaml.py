@@ -132,9 +132,11 @@ def calls(path, function):
 
 
 def text_of(node, model):
-    """A section name as written in a call; {args.model} stands for the stage's model."""
+    """A section name as written in a call; {args.model} stands for the stage's model, args.set for its feature set."""
     if isinstance(node, ast.Constant):
         return node.value
+    if ast.unparse(node) == "args.set":
+        return model
     assert isinstance(node, ast.JoinedStr), f"load_params takes a plain name, got {ast.unparse(node)}"
     parts = []
     for part in node.values:
@@ -216,6 +218,25 @@ def test_every_architecture_has_its_parameters_and_stages():
         assert {stage.partition("@")[2] for stage in STAGES if stage.startswith(f"{name}@")} == files
 
 
+def feature_sets():
+    """Sections of params.yaml that are feature sets."""
+    return [name for name, fields in PARAMS.items() if "descriptors" in fields]
+
+
+def test_every_feature_set_is_read_by_a_model():
+    assert set(PARAMS["pipeline"]["feature_sets"]) == set(feature_sets())
+
+
+@pytest.mark.parametrize("name", feature_sets())
+def test_a_feature_set_is_extracted_from_every_store_by_its_own_settings(name):
+    stages = {key: stage for key, stage in STAGES.items() if key.startswith(f"descriptors@{name}-")}
+    assert set(stages) == {
+        f"descriptors@{name}-{corpus}-{variant}" for corpus in PARAMS["corpora"]["use"] for variant in ("clean", "augmented")
+    }
+    for stage in stages.values():
+        assert {key for dep in stage.deps for key in getattr(dep, "params", ())} == {name}
+
+
 def test_models_are_chosen_by_one_list_and_bring_nothing_that_is_not_asked_for():
     chosen = yaml.safe_load((ROOT / "params.yaml").read_text())["pipeline"]
     assert list(chosen["models"]) == ["cnn", "prosody", "hybrid"] and not chosen["feature_sets"]
@@ -275,6 +296,7 @@ def test_package_init_has_no_code(package):
     "modules, never",
     [
         ("ser.spectrogram ser.audio ser.corpus", "tensorflow keras mlflow dvc torch jax librosa"),
+        ("ser.descriptors", "tensorflow keras mlflow dvc torch jax librosa sklearn"),
         ("ser.prosody ser.functionals ser.prosodic_frontend", "tensorflow keras mlflow dvc torch jax"),
     ],
 )

@@ -228,7 +228,7 @@ def test_the_stage_writes_content_only(database, results, monkeypatch, caplog):
 def test_without_a_server_the_stage_says_what_is_not_logged_and_ends_well(results, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     started = time.monotonic()
-    command = [sys.executable, "-m", "stages.track", *_stage_arguments(results), "cnn", "hybrid"]
+    command = [sys.executable, "-m", "stages.track", *_stage_arguments(results)]
     stage = subprocess.run(command, cwd=_root(), capture_output=True, text=True, check=True)
     assert time.monotonic() - started < 20  # 3 s uncontended, most of them imports
     (line,) = stage.stderr.strip().splitlines()
@@ -416,7 +416,8 @@ def _train(model: str, epochs: list[tuple[int, float]]) -> None:
 
 
 def _stage_arguments(root: Path) -> list[str]:
-    return [str(root / name) for name in ("models", "metrics", "predictions", "cleaned_data.csv", "tracked.json")]
+    paths = ("models", "metrics", "predictions", "cleaned_data.csv", "tracked.json")
+    return [*(str(root / name) for name in paths), "cnn", "hybrid"]
 
 
 def _runs():
