@@ -47,7 +47,10 @@ class _Walk:
             if name in self._stored:
                 self._add_tensor(name)
             elif name in self._makers:
-                self._add_node(self._makers[name])
+                node = self._makers[name]
+                if self._outer and node.op_type == "Identity":  # left at another place of a loop each time
+                    return self.visit(node.input[0])
+                self._add_node(node)
             else:
                 return self._outer.visit(name)
         return self._names[name]
@@ -89,6 +92,8 @@ class _Walk:
 
         walk = _Walk(graph, outer=self)
         body = onnx.GraphProto(name="body", input=graph.input, output=graph.output)
+        for dimension in (found for tensor in (*body.input, *body.output) for found in tensor.type.tensor_type.shape.dim):
+            dimension.ClearField("dim_param")  # numbered with a counter, too
         for place, tensor in enumerate(body.input):
             walk._names[tensor.name] = tensor.name = f"{walk._prefix}input_{place}"
         found = [walk.visit(tensor.name) for tensor in graph.output]

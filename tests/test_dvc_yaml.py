@@ -237,6 +237,13 @@ def test_a_feature_set_is_extracted_from_every_store_by_its_own_settings(name):
         assert {key for dep in stage.deps for key in getattr(dep, "params", ())} == {name}
 
 
+def test_the_lines_ready_to_be_taken_in_are_those_that_their_models_need():
+    lines = re.findall(r"^ {4}# (\w+: \{reads: .*\})$", (ROOT / "params.yaml").read_text(), re.MULTILINE)
+    ready = {name: fields for line in lines for name, fields in yaml.safe_load(line).items()}
+    chosen = yaml.safe_load((ROOT / "params.yaml").read_text())["pipeline"]["models"]
+    assert chosen | ready == PARAMS["pipeline"]["models"]
+
+
 def test_models_are_chosen_by_one_list_and_bring_nothing_that_is_not_asked_for():
     chosen = yaml.safe_load((ROOT / "params.yaml").read_text())["pipeline"]
     assert list(chosen["models"]) == ["cnn", "prosody", "hybrid"] and not chosen["feature_sets"]

@@ -92,6 +92,33 @@ def test_real_recordings_run_through_all_stages(tmp_path):
     assert project.mlflow_runs() == {"parents": 1, "children": 3, "others": 0}
 
 
+def test_published_systems_are_taken_in_beside_ours(undisturbed, tmp_path):
+    project = undisturbed.twin(tmp_path / "ser")
+    before = project.outputs()
+    taken = {"dnn_pca": "r0", "gru": "r2_mfcc", "svm": "r2_mfcc_mean"}
+    waits = {"also": "data/located.txt", "after": "data/audit.json", "beside": "ser/models/__init__.py"}
+    chosen = yaml.safe_load((project.folder / "params.yaml").read_text())["pipeline"]["models"]
+    chosen |= {model: {"reads": f"data/features/{kind}", **waits} for model, kind in taken.items()}
+    few = {f"models.{model}.training.epochs": 2 for model in ("dnn_pca", "gru")} | {"models.gru.architecture.units": 8}
+    project.configure({"pipeline.models": chosen, "pipeline.feature_sets": list(taken.values()), **few})
+    new = {f"{stage}@{model}" for stage in ("train", "evaluate", "bundle") for model in taken}
+    new |= {f"descriptors@{k}-{c}-{v}" for k in taken.values() for c in ("emodb", "tess") for v in ("clean", "augmented")}
+    assert ran(project.repro("track")) == new | {"compare", "track"}
+    after = project.outputs()
+    assert {path: after[path] for path in before if not path.endswith(("comparison.json", "comparison.md", "tracked.json"))} == {
+        path: value
+        for path, value in before.items()
+        if path in after and not path.endswith((".md", "comparison.json", "tracked.json"))
+    }
+    comparison = json.loads((project.folder / "metrics/comparison.json").read_text())
+    assert set(comparison["test"]) == {*MODELS, *taken}
+    for model in taken:
+        answer = project.json(
+            "ser", "predict", "--json", "--model", model, next((project.folder / "data/raw/tess").rglob("*.wav"))
+        )
+        assert answer
+
+
 def test_two_fresh_copies_give_the_same_bytes(undisturbed, tmp_path):
     project = Project.fresh(tmp_path / "ser", TINY)
     raw_corpora(project.folder / "data/raw", "emodb", "tess")
