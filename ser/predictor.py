@@ -14,7 +14,7 @@ import numpy as np
 from ser.audio import AudioError, AudioParams
 from ser.bundle import GRAPH, BundleError, read_bundle
 from ser.calibration import Calibration
-from ser.descriptors import Descriptors
+from ser.descriptors import Descriptors, DescriptorsError
 from ser.prediction import Prediction
 from ser.profile import FEWEST_CLIPS, Profile, ProfileError
 from ser.prosodic_frontend import ProsodicFrontEnd
@@ -43,8 +43,8 @@ class Predictor:
         fields = inputs["spectrogram"]["fields"] if "spectrogram" in inputs else None
         self._spectrogram = Spectrogram(**_tuples(fields)) if fields else None
         self._prosody = ProsodicFrontEnd.from_fields(inputs["prosody"]["fields"]) if "prosody" in inputs else None
-        known = {"spectrogram", "prosody"}
-        self._sets = {kind: Descriptors.from_fields(recipe["fields"]) for kind, recipe in inputs.items() if kind not in known}
+        kinds = sorted(set(inputs) - {"spectrogram", "prosody"})
+        self._sets = {kind: Descriptors.from_fields(inputs[kind]["fields"]) for kind in kinds}
         if self._sets and find_spec("librosa") is None:
             raise BundleError(
                 f"{folder}: model '{self.name}' measures with librosa, which is not here; pip install 'ser[pipeline]'"
@@ -74,7 +74,7 @@ class Predictor:
         try:
             session = onnxruntime.InferenceSession((folder / GRAPH).read_bytes(), options, providers=["CPUExecutionProvider"])
             return cls(folder, description, session)
-        except (OSError, RuntimeError, KeyError, TypeError, ValueError, *_onnx_errors()) as error:
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError, DescriptorsError, *_onnx_errors()) as error:
             reason = f"{type(error).__name__}"
             raise BundleError(f"{folder}: does not load ({reason}); make the bundle again with `dvc repro`") from None
 
