@@ -20,7 +20,7 @@ ui: track
 	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --port $${PORT:-5000}
 
 track: .venv/installed
-	python -m stages.track models metrics data/predictions data/cleaned_data.csv data/tracked.json cnn prosody hybrid
+	python -m stages.track models metrics data/predictions data/cleaned_data.csv data/tracked.json
 
 lint: .venv/installed
 	ruff check . && ruff format --check .

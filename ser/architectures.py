@@ -11,7 +11,10 @@ class ArchitectureError(SerError):
 
 
 def load_architecture(name: str) -> ModuleType:
-    """The module `ser.models.<name>`, which exports `INPUTS`, `Params` and `build`, and `BASE` if it builds on a model.
+    """The module `ser.models.<name>`, which exports `INPUTS` and `Params`, and says how it is made.
+
+    A network exports `build`, `BASES` if it builds on trained models, and `fit` if something of the training clips decides its
+    shape. What scikit-learn fits exports `estimator` instead.
 
     Raises:
         ArchitectureError: there is no such module.
@@ -21,4 +24,4 @@ def load_architecture(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != f"ser.models.{name}":
             raise
-        raise ArchitectureError(f"no model '{name}': write ser/models/{name}.py, or correct the name in dvc.yaml") from None
+        raise ArchitectureError(f"no model '{name}': write ser/models/{name}.py, or correct the name in params.yaml") from None

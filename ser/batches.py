@@ -17,28 +17,29 @@ class BatchParams:
     """How training examples are drawn and disturbed.
 
     SpecAugment after Park et al., Interspeech 2019: masks of time and of frequency; the masked value is the clip's mean.
+    What may be left out concerns spectrograms, prosody or mixing, and then does nothing.
     """
 
     batch_size: int
-    n_frames: int  # longer clips are cropped at random, shorter ones padded
     augmented_share: float  # chance that an augmented copy stands in for the original
     corpus_balance: float  # 0: as many as there are, 1: every corpus equally often
     emotion_balance: float  # the same for the emotions within a corpus
-    minimum_tempo: float
-    maximum_tempo: float
-    gain_db: float  # standard deviation of a random gain
-    tilt_db: float  # standard deviation of a random straight line over the bands, end to end
-    band_shift: float  # largest shift along the mel axis, in bands: another vocal-tract length
-    time_masks: int
-    maximum_time_mask: int  # frames
-    band_masks: int
-    maximum_band_mask: int  # bands
-    mixup: float  # share of examples that are blended with another
-    noise: float  # deviation of noise on prosodic columns, in training deviations
-    column_dropout: float  # chance that a prosodic column is withheld from an example
-    known_share: float  # chance that the speaker is known by its mean prosody, as an enrolled one will be
-    minimum_enrolled_clips: int  # from so many clips drawn of the speaker
-    maximum_enrolled_clips: int
+    n_frames: int = 128  # longer spectrograms are cropped at random, shorter ones padded
+    minimum_tempo: float = 1.0
+    maximum_tempo: float = 1.0
+    gain_db: float = 0.0  # standard deviation of a random gain
+    tilt_db: float = 0.0  # standard deviation of a random straight line over the bands, end to end
+    band_shift: float = 0.0  # largest shift along the mel axis, in bands: another vocal-tract length
+    time_masks: int = 0
+    maximum_time_mask: int = 0  # frames
+    band_masks: int = 0
+    maximum_band_mask: int = 0  # bands
+    mixup: float = 0.0  # share of examples that are blended with another
+    noise: float = 0.0  # deviation of noise on prosodic columns, in training deviations
+    column_dropout: float = 0.0  # chance that a prosodic column is withheld from an example
+    known_share: float = 0.0  # chance that the speaker is known by its mean prosody, as an enrolled one will be
+    minimum_enrolled_clips: int = 1  # from so many clips drawn of the speaker
+    maximum_enrolled_clips: int = 1
 
 
 class Batches:
@@ -97,6 +98,8 @@ class Batches:
             inputs["prosody"] = self._prosody(clips, random)
         if "speaker" in self.kinds:
             inputs["speaker"] = self._speaker_means(clips, self.speakers[drawn], random)
+        for kind in (kind for kind in self.kinds if kind not in {"spectrogram", "prosody", "speaker"}):
+            inputs[kind] = np.stack([self.features.get(kind, clip) for clip in clips])
         return self._mix(inputs, targets, random)
 
     def _variant(self, row: int, random: np.random.Generator) -> Clip:

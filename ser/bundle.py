@@ -1,8 +1,8 @@
 """A finished model as people pass it on: `models/<name>/`, read without Keras, refused when it is not what it says.
 
-A bundle holds `graph.onnx` (what a predictor runs), `model.keras` (what training goes on from), `bundle.json` (front-end
-recipes, normalisation, emotion order, calibration, figures, hashes of the other files), `card.md`, `history.csv` and
-`params.json`. No file of it is ever unpickled.
+A bundle holds `graph.onnx` (what a predictor runs), `model.keras` (what training goes on from, unless scikit-learn fitted
+it), `bundle.json` (front-end recipes, normalisation, emotion order, calibration, figures, hashes of the other files),
+`card.md`, `history.csv` and `params.json`. No file of it is ever unpickled.
 """
 
 import hashlib

@@ -15,9 +15,9 @@ from ser.card import write_card
 from ser.export import export_graph
 from ser.files import replacing
 from ser.prosody import Prosody
-from ser.trained import load_description, load_model
+from ser.trained import NETWORK, load_description, load_model
 
-_COPIED = ("model.keras", "history.csv", "params.json")
+_COPIED = (NETWORK, "history.csv", "params.json")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def write_bundle(trained: Path, metrics: Mapping[str, Any], making: Making, out:
     with replacing(out) as temporary:
         temporary.mkdir()
         export_graph(load_model(trained), temporary / GRAPH)
-        for name in _COPIED:
+        for name in (name for name in _COPIED if (trained / name).exists()):  # no network where scikit-learn fitted the model
             shutil.copyfile(trained / name, temporary / name)
         content["files"] = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
         (temporary / DESCRIPTION).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """From a model's probabilities on held-out clips to its predictions table, its metrics and the tables behind its plots."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -174,6 +174,17 @@ def plot_tables(predictions: pd.DataFrame, emotions: Sequence[str]) -> dict[str,
         ),
         "per_emotion_recall": _recall_table(part, emotions),
     }
+
+
+def scores_table(metrics: Mapping[str, Any]) -> pd.DataFrame:
+    """Every value of a model's metrics as a table of two columns, name and value, in the order of the metrics."""
+
+    def leaves(node: Any, name: str) -> list[tuple[str, Any]]:
+        if not isinstance(node, Mapping):
+            return [(name, node)]
+        return [leaf for key, value in node.items() for leaf in leaves(value, f"{name}.{key}" if name else str(key))]
+
+    return pd.DataFrame(leaves(metrics, ""), columns=["name", "value"])
 
 
 def rounded(node: Any) -> Any:

@@ -16,6 +16,8 @@ from ser.windows import windows
 if TYPE_CHECKING:
     import keras
 
+    from ser.trained import FittedModel
+
 _WINDOWS_A_BATCH = 128
 
 
@@ -59,7 +61,11 @@ class Scorer:
 
 
 def predict(
-    model: "keras.Model", clips: Sequence[Clip], features: "Features | EnrolledFeatures", kinds: Sequence[str], n_frames: int
+    model: "keras.Model | FittedModel",
+    clips: Sequence[Clip],
+    features: "Features | EnrolledFeatures",
+    kinds: Sequence[str],
+    n_frames: int,
 ) -> np.ndarray:
     """Probabilities of clips, shape (n, n_emotions): the mean over each clip's windows.
 

@@ -1,5 +1,7 @@
 """Keras layers and the prosodic branch that models share: backend-neutral, saved by name and never by pickle."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -110,6 +112,42 @@ class AttentiveStatistics(layers.Layer):
     def get_config(self):
         """Constructor arguments."""
         return {**super().get_config(), "units": self.units}
+
+
+@register
+class Selection(layers.Layer):
+    """Some columns of the last axis, which were chosen before the network was built.
+
+    Args:
+        columns: their places, in the order of the output.
+    """
+
+    def __init__(self, columns: Sequence[int], **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.columns = [int(column) for column in columns]
+
+    def call(self, x):
+        """(..., all columns) to (..., len(columns))."""
+        return ops.take(x, self.columns, axis=-1)
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "columns": self.columns}
+
+
+def dense_blocks(x, units: Sequence[int], dropout: Sequence[float]):
+    """Dense layers, each with ReLU, batch normalisation and its dropout: (batch, units[-1])."""
+    for width, share in zip(units, dropout, strict=True):
+        x = layers.Dense(width, activation="relu")(x)
+        x = layers.Dropout(share)(layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x))
+    return x
+
+
+def bidirectional_stack(x, cell: type[layers.Layer], units: int, n_layers: int, dropout: float):
+    """Recurrent layers in both directions over (batch, time, channels), dropout after each; the last step, (batch, 2 * units)."""
+    for _ in range(n_layers):
+        x = layers.Dropout(dropout)(layers.Bidirectional(cell(units, return_sequences=True))(x))
+    return x[:, -1]
 
 
 def prosodic_branch(prosody, speaker, units: tuple[int, ...], dropout: float):

@@ -1,7 +1,11 @@
-"""From a signal to emotion probabilities with a bundle alone: neither TensorFlow nor Keras is imported."""
+"""From a signal to emotion probabilities with a bundle alone: neither TensorFlow nor Keras is imported.
+
+librosa is, by the models that read its descriptors, and by no others.
+"""
 
 from collections.abc import Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +14,7 @@ import numpy as np
 from ser.audio import AudioError, AudioParams
 from ser.bundle import GRAPH, BundleError, read_bundle
 from ser.calibration import Calibration
+from ser.descriptors import Descriptors, DescriptorsError
 from ser.prediction import Prediction
 from ser.profile import FEWEST_CLIPS, Profile, ProfileError
 from ser.prosodic_frontend import ProsodicFrontEnd
@@ -38,6 +43,12 @@ class Predictor:
         fields = inputs["spectrogram"]["fields"] if "spectrogram" in inputs else None
         self._spectrogram = Spectrogram(**_tuples(fields)) if fields else None
         self._prosody = ProsodicFrontEnd.from_fields(inputs["prosody"]["fields"]) if "prosody" in inputs else None
+        kinds = sorted(set(inputs) - {"spectrogram", "prosody"})
+        self._sets = {kind: Descriptors.from_fields(inputs[kind]["fields"]) for kind in kinds}
+        if self._sets and find_spec("librosa") is None:
+            raise BundleError(
+                f"{folder}: model '{self.name}' measures with librosa, which is not here; pip install 'ser[pipeline]'"
+            )
         self._reads = {tensor.name for tensor in session.get_inputs()}
         if self._reads - {"speaker"} != set(inputs):
             raise ValueError("the graph reads other inputs than the description says")
@@ -51,7 +62,7 @@ class Predictor:
             threads: that one prediction may use; several predictions at once use as many each.
 
         Raises:
-            BundleError: the bundle is damaged, foreign or older.
+            BundleError: the bundle is damaged, foreign or older, or needs librosa, which is not installed.
         """
         import onnxruntime
 
@@ -63,7 +74,7 @@ class Predictor:
         try:
             session = onnxruntime.InferenceSession((folder / GRAPH).read_bytes(), options, providers=["CPUExecutionProvider"])
             return cls(folder, description, session)
-        except (OSError, RuntimeError, KeyError, TypeError, ValueError, *_onnx_errors()) as error:
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError, DescriptorsError, *_onnx_errors()) as error:
             reason = f"{type(error).__name__}"
             raise BundleError(f"{folder}: does not load ({reason}); make the bundle again with `dvc repro`") from None
 
@@ -129,12 +140,19 @@ class Predictor:
         n_windows = len(inputs["spectrogram"]) if inputs else 1
         if self._prosody:
             inputs["prosody"] = np.repeat(self._prosody(signal), n_windows, axis=0)
+        for kind, front_end in self._sets.items():
+            inputs[kind] = np.repeat(self._row(front_end, signal), n_windows, axis=0)
         if "speaker" in self._reads:
             mean = np.full(len(self.prosody_columns), np.nan, np.float32) if profile is None else profile.mean
             inputs["speaker"] = np.repeat(mean[np.newaxis], n_windows, axis=0)
         elif profile is not None:
             raise ProfileError(self._knows_nobody)
         return inputs
+
+    def _row(self, front_end: Descriptors, signal: np.ndarray) -> np.ndarray:
+        """A feature set of one clip with the batch axis first: (1, n_columns) or (1, n_frames, n_columns)."""
+        values = front_end(signal, self.audio.sampling_rate_hz)
+        return values[np.newaxis] if front_end.n_frames else values
 
     def measure(self, signal: np.ndarray) -> dict[str, float]:
         """Pitch, level, formants, voice quality and rhythm by name, for display; NaN where undefined."""

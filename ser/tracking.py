@@ -312,8 +312,14 @@ def _log_model(client: "MlflowClient", run_id: str, model: TrainedModel) -> None
             code_paths=[str(Path(__file__).parent)],
             signature=_signature(model.bundle["emotions"]),
             input_example=_example(),
-            pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
+            pip_requirements=[f"{name}=={version(name)}" for name in _requirements(model.bundle)],
         )
+
+
+def _requirements(bundle: dict[str, Any]) -> list[str]:
+    """Packages that serving a model needs: librosa too where it reads a published system's features."""
+    ours = {"spectrogram", "prosody"}
+    return [*_REQUIREMENTS, *(["librosa"] if set(bundle.get("inputs", ())) - ours else [])]
 
 
 def _signature(emotions: list[str]) -> "ModelSignature":

@@ -1,10 +1,16 @@
-"""A trained network on disk: `data/trained/<name>/` with the weights, what they eat and what their outputs mean."""
+"""A trained model on disk: `data/trained/<name>/` with the weights, what they eat and what their outputs mean.
+
+A network is a Keras archive; what scikit-learn fitted is an ONNX graph, since its own format is a pickle, which runs code.
+"""
 
 import json
 import re
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ser.errors import SerError
 from ser.files import replacing
@@ -12,6 +18,7 @@ from ser.files import replacing
 if TYPE_CHECKING:
     import keras
 
+NETWORK, FITTED = "model.keras", "model.onnx"
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -48,21 +55,57 @@ def _without_addresses(config: bytes) -> bytes:
     )
 
 
-def load_model(folder: Path) -> "keras.Model":
-    """The network in a folder, for inference or as a part of another.
+class FittedModel:
+    """What scikit-learn fitted, as the ONNX graph it was converted to; answers like a Keras model."""
+
+    def __init__(self, graph: bytes) -> None:
+        """Load a graph with the output `emotion`."""
+        import onnxruntime
+
+        self.graph = graph
+        self._session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        self.inputs = [SimpleNamespace(name=tensor.name) for tensor in self._session.get_inputs()]
+
+    def predict_on_batch(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Probabilities of rows by input name, shape (batch, n_emotions)."""
+        (emotion,) = self._session.run(["emotion"], inputs)
+        return emotion
+
+    def count_params(self) -> int:
+        """Numbers that the graph holds."""
+        import onnx
+
+        graph = onnx.load_from_string(self.graph).graph
+        stored = sum(int(np.prod(tensor.dims)) for tensor in graph.initializer)
+        return stored + sum(len(attribute.floats) for node in graph.node for attribute in node.attribute)
+
+
+def load_model(folder: Path) -> "keras.Model | FittedModel":
+    """The model in a folder, for inference or, if it is a network, as a part of another.
 
     Raises:
         TrainedModelError: the archive is missing or cannot be read.
     """
+    if (folder / FITTED).exists():
+        return _load_fitted(folder / FITTED)
     import keras
 
     import ser.layers  # noqa: F401 - registers our layers by name
 
-    path = folder / "model.keras"
+    path = folder / NETWORK
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise TrainedModelError(f"{path}: no readable Keras archive ({type(error).__name__}); run `dvc repro`") from None
+
+
+def _load_fitted(path: Path) -> FittedModel:
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
+
+    try:
+        return FittedModel(path.read_bytes())
+    except (OSError, Fail, InvalidGraph, InvalidProtobuf) as error:
+        raise TrainedModelError(f"{path}: no readable ONNX graph ({type(error).__name__}); run `dvc repro`") from None
 
 
 def load_description(folder: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -17,18 +17,20 @@ import ser.batches
 import ser.layers
 import ser.training
 from ser.batches import Batches, BatchParams
+from ser.classical import FitParams, fit_classifier
 from ser.errors import SerError
 from ser.features import Clip, Features
 from ser.files import read_csv, replacing, write_csv
 from ser.live_tracking import LiveRun
 from ser.statistics import column_statistics
-from ser.trained import load_model, save_model
+from ser.trained import FITTED, NETWORK, FittedModel, load_model, save_model
 from ser.training import TrainParams, Validation, fit, forget
 
 if TYPE_CHECKING:
     import keras
 
 logger = logging.getLogger(__name__)
+Report = Callable[[int, dict[str, float]], None]
 
 
 class TrainerError(SerError):
@@ -42,7 +44,7 @@ class Trainer:
     name: str
     architecture: ModuleType
     sizes: Any
-    training: TrainParams
+    training: TrainParams | FitParams
     batches: BatchParams
     emotions: tuple[str, ...]
 
@@ -62,16 +64,14 @@ class Trainer:
         if train.empty:
             raise TrainerError(f"{cleaned}: no row has split 'train'; look at the split section of params.yaml")
         fingerprint = self._fingerprint(cleaned, features_dir, sorted(set(train["corpus"])), out)
-        model = self._build(train, features, out.parent)
         batches = Batches(train, features, self.architecture.INPUTS, self.emotions, self.batches, self.training.seed)
-        self._set_statistics(model, batches, train, features)
-        logger.info(
-            "train %s: %d utterances of %d speakers, validated on %d of %d; %d weights",
-            self.name, len(train), train["speaker"].nunique(), len(validation), validation["speaker"].nunique(),
-            model.count_params(),
-        )  # fmt: skip
-        live = LiveRun.start(self.name, fingerprint, self._settings())
+        network = None if isinstance(self.training, FitParams) else self._network(batches, train, features, out.parent)
         chooser = Validation(validation, features, self.architecture.INPUTS, self.emotions, self.batches.n_frames)
+        live = LiveRun.start(self.name, fingerprint, self._settings())
+        logger.info(
+            "train %s: %d utterances of %d speakers, validated on %d of %d",
+            self.name, len(train), train["speaker"].nunique(), len(validation), validation["speaker"].nunique(),
+        )  # fmt: skip
 
         def report(epoch: int, values: dict[str, float]) -> None:
             live.log(epoch, {key: value for key, value in values.items() if key != "epoch"})
@@ -79,10 +79,31 @@ class Trainer:
             logger.info("%s epoch %d/%d: %s", self.name, epoch, self.training.epochs, figures)
 
         resume = resume_dir / self.name / f"{fingerprint[:16]}-{_code_hash(self.architecture)}.npz"
-        history = fit(model, batches, chooser, self.training, resume, report)
+        if network is None:
+            model, history = self._fit(batches, chooser, report)
+        else:
+            model, history = network, fit(network, batches, chooser, self.training, resume, report)
+        logger.info("%s: %d weights", self.name, model.count_params())
         live.finish()
         self._write(out, model, history, fingerprint, features, train, cleaned)
         forget(resume)
+
+    def _fit(self, batches: Batches, chooser: Validation, report: Report) -> tuple[FittedModel, list[dict[str, float]]]:
+        """Have scikit-learn fit the model; its history is one epoch."""
+        (kind,) = self.architecture.INPUTS
+        estimator = self.architecture.estimator(self.sizes, self.training.seed)
+        model, loss = fit_classifier(estimator, batches, kind, self.training.epochs)
+        row = {"epoch": 1, "loss": loss}
+        if len(chooser.rows):
+            row |= chooser.score(model)
+        report(1, row)
+        return model, [row]
+
+    def _network(self, batches: Batches, train: pd.DataFrame, features: Features, models_dir: Path) -> "keras.Model":
+        """A network with all that is fitted before its training."""
+        model = self._build(train, features, models_dir)
+        self._set_statistics(model, batches, train, features)
+        return model
 
     def _build(self, train: pd.DataFrame, features: Features, models_dir: Path) -> "keras.Model":
         import keras
@@ -98,8 +119,19 @@ class Trainer:
         for kind in self.architecture.INPUTS:
             shape = features.get(kind, first).shape
             shapes[kind] = (self.batches.n_frames, *shape[1:]) if kind == "spectrogram" else shape
-        extra = {"bases": {name: load_model(models_dir / name) for name in self._bases}} if self._bases else {}
+        extra: dict[str, Any] = {}
+        if self._bases:
+            extra["bases"] = {name: load_model(models_dir / name) for name in self._bases}
+        if hasattr(self.architecture, "fit"):
+            extra["fitted"] = self._fitted(train, features)
         return self.architecture.build(shapes, len(self.emotions), self.sizes, **extra)
+
+    def _fitted(self, train: pd.DataFrame, features: Features) -> dict[str, np.ndarray]:
+        """What the architecture learns of the original training clips before it can be built."""
+        (kind,) = self.architecture.INPUTS
+        rows = np.stack([features.get(kind, Clip(row.id, row.corpus)) for row in train.itertuples()])
+        labels = np.array([self.emotions.index(emotion) for emotion in train["emotion"]])
+        return self.architecture.fit(rows, labels, self.sizes, self.training.seed)
 
     def _set_statistics(self, model: "keras.Model", batches: Batches, train: pd.DataFrame, features: Features) -> None:
         """Fit every normalisation inside the model on the original training clips, and on nothing else."""
@@ -147,12 +179,12 @@ class Trainer:
                     folder = features_dir / kind / variant / corpus
                     yield from (folder / name for name in ("index.csv", "recipe.json", "values.npy"))
         for base in self._bases:
-            yield out.parent / base / "model.keras"
+            yield out.parent / base / NETWORK
 
     def _write(
         self,
         out: Path,
-        model: "keras.Model",
+        model: "keras.Model | FittedModel",
         history: list[dict[str, float]],
         fingerprint: str,
         features: Features,
@@ -173,7 +205,10 @@ class Trainer:
         }
         with replacing(out) as temporary:
             temporary.mkdir()
-            save_model(model, temporary / "model.keras")
+            if isinstance(model, FittedModel):
+                (temporary / FITTED).write_bytes(model.graph)
+            else:
+                save_model(model, temporary / NETWORK)
             write_csv(temporary / "history.csv", pd.DataFrame(history).astype({"epoch": int}).round(6))
             for name, content in {"model.json": description, "params.json": self._settings()}.items():
                 (temporary / name).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

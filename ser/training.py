@@ -3,7 +3,7 @@
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,7 +25,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainParams:
-    """How long and how fast one model learns. AdamW (Loshchilov & Hutter, ICLR 2019), warm-up, then a half cosine."""
+    """How long and how fast one model learns.
+
+    By default AdamW (Loshchilov & Hutter, ICLR 2019), with warm-up, then a half cosine. The schedule `plateau` is a constant rate
+    that shrinks whenever the validation loss has not fallen for some epochs.
+    """
 
     seed: int
     epochs: int
@@ -36,6 +40,10 @@ class TrainParams:
     label_smoothing: float
     average: float  # momentum of the weight average that is evaluated and kept; 0 keeps the weights themselves
     precision: Literal["float32", "mixed_bfloat16"]
+    optimizer: Literal["adamw", "adam", "rmsprop"] = "adamw"
+    schedule: Literal["cosine", "plateau"] = "cosine"
+    plateau_patience: int = 5  # epochs
+    plateau_factor: float = 0.5
 
 
 @dataclass
@@ -90,7 +98,7 @@ def fit(
     import keras
 
     total_steps = params.epochs * len(batches)
-    optimizer = keras.optimizers.AdamW(learning_rate=params.learning_rate, weight_decay=params.weight_decay, clipnorm=1.0)
+    optimizer = _optimizer(params)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=params.label_smoothing)
     model.compile(optimizer, loss, jit_compile=False)  # XLA was slower than oneDNN on CPUs when tried
     optimizer.build(model.trainable_variables)
@@ -102,9 +110,12 @@ def fit(
         if epoch - state.best_epoch > params.patience:
             break
         losses = []
+        plateau_share = rate_after_plateaus(state.history, params)
         for n, (inputs, targets) in enumerate(ahead(batches.epoch(epoch))):
             step = (epoch - 1) * len(batches) + n
-            optimizer.learning_rate = params.learning_rate * schedule(step, total_steps, params.warmup_share)
+            cosine = params.schedule == "cosine"
+            share = schedule(step, total_steps, params.warmup_share) if cosine else plateau_share
+            optimizer.learning_rate = params.learning_rate * share
             losses.append(float(model.train_on_batch(inputs, targets)))
             state.update_average()
         row = {"epoch": epoch, "loss": float(np.mean(losses)), "learning_rate": float(optimizer.learning_rate)}
@@ -119,6 +130,14 @@ def fit(
     return state.history
 
 
+def _optimizer(params: TrainParams) -> "keras.Optimizer":
+    import keras
+
+    chosen = {"adamw": keras.optimizers.AdamW, "adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
+    decay = params.weight_decay if params.optimizer == "adamw" else params.weight_decay or None
+    return chosen[params.optimizer](learning_rate=params.learning_rate, weight_decay=decay, clipnorm=1.0)
+
+
 def forget(resume: Path) -> None:
     """Remove the state of a finished training, and those of others that were never finished."""
     shutil.rmtree(resume.parent, ignore_errors=True)
@@ -130,6 +149,17 @@ def schedule(step: int, total_steps: int, warmup_share: float) -> float:
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + float(np.cos(np.pi * (step - warmup) / max(1, total_steps - warmup))))
+
+
+def rate_after_plateaus(history: Sequence[Mapping[str, float]], params: TrainParams) -> float:
+    """Share of the first learning rate after the epochs so far: smaller by a factor for each plateau of the validation loss."""
+    share, best, waited = 1.0, np.inf, 0
+    for row in history:
+        fell = row.get("validation_loss", -np.inf) < best  # without validation there are no plateaus
+        best, waited = (row.get("validation_loss", np.inf), 0) if fell else (best, waited + 1)
+        if waited >= params.plateau_patience:
+            share, waited = share * params.plateau_factor, 0
+    return share
 
 
 class _State:

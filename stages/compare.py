@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from ser.bootstrap import SpeakerBootstrap
+from ser.chosen import Chosen
 from ser.comparison import as_markdown, compare
 from ser.files import read_csv, replacing, write_json
 from ser.params import load_params
@@ -17,12 +18,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("predictions_dir", "metrics_dir", "comparison_json", "comparison_md"):
         parser.add_argument(name, type=Path)
-    parser.add_argument("models", nargs="+", help="names, such as: cnn hybrid")
+    parser.add_argument("models", nargs="*", help="names, such as: cnn hybrid; those of params.yaml by default")
     args = parser.parse_args()
 
     bootstrap = load_params("evaluate", SpeakerBootstrap)
-    predictions = {model: read_csv(args.predictions_dir / f"{model}.csv") for model in args.models}
-    metrics = {model: json.loads((args.metrics_dir / f"{model}.json").read_text(encoding="utf-8")) for model in args.models}
+    models = args.models or list(load_params("pipeline", Chosen).models)
+    predictions = {model: read_csv(args.predictions_dir / f"{model}.csv") for model in models}
+    metrics = {model: json.loads((args.metrics_dir / f"{model}.json").read_text(encoding="utf-8")) for model in models}
     comparison = compare(predictions, metrics, bootstrap)
 
     write_json(args.comparison_json, comparison)
@@ -30,7 +32,7 @@ def main() -> None:
         temporary.write_text(as_markdown(comparison), encoding="utf-8")
     best = comparison["best"]
     uars = comparison["validation"][best]["uar"], comparison["test"][best]["macro_over_corpora"]["uar"]
-    logging.info("best of %d models: %s, UAR %.3f on validation, %.3f on test", len(args.models), best, *uars)
+    logging.info("best of %d models: %s, UAR %.3f on validation, %.3f on test", len(models), best, *uars)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ser.bootstrap import SpeakerBootstrap
 from ser.calibration import CalibrationParams
-from ser.evaluation import HELD_OUT, calibration_scores, enrolled_scores, evaluate, plot_tables, predictions_table
+from ser.evaluation import HELD_OUT, calibration_scores, enrolled_scores, evaluate, plot_tables, predictions_table, scores_table
 from ser.features import Clip
 from ser.files import read_csv, replacing, write_csv, write_json
 from ser.inference import Enrolment, Scorer
@@ -42,7 +42,8 @@ def main() -> None:
         metrics["test"]["enrolled"] = enrolled_scores(test, known, emotions)
 
     with replacing(args.plots_dir) as folder:
-        for name, table in plot_tables(predictions, emotions).items():
+        tables = plot_tables(predictions, emotions) | {"scores": scores_table(metrics)}
+        for name, table in tables.items():
             write_csv(folder / f"{name}.csv", table)
     write_json(args.metrics_json, metrics)
     write_csv(args.predictions_csv, predictions)

@@ -4,8 +4,10 @@ import argparse
 import logging
 from pathlib import Path
 
+from ser.chosen import Chosen
 from ser.files import write_json
 from ser.mlflow_connection import TrackingError
+from ser.params import load_params
 from ser.tracking import log_state, read_state
 from stages.running import run
 
@@ -15,10 +17,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("models_dir", "metrics_dir", "predictions_dir", "cleaned_csv", "out_json"):
         parser.add_argument(name, type=Path)
-    parser.add_argument("models", nargs="*", help="names, such as: cnn hybrid; all in models_dir by default")
+    parser.add_argument("models", nargs="*", help="names, such as: cnn hybrid; those of params.yaml by default")
     args = parser.parse_args()
 
-    state = read_state(args.models_dir, args.metrics_dir, args.predictions_dir, args.cleaned_csv, args.models)
+    models = args.models or list(load_params("pipeline", Chosen).models)
+    state = read_state(args.models_dir, args.metrics_dir, args.predictions_dir, args.cleaned_csv, models)
     names = [model.name for model in state.models]
     try:
         n_runs = log_state(state)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ser.architectures import load_architecture
 from ser.batches import BatchParams
+from ser.classical import FitParams
 from ser.emotions import Policy
 from ser.params import load_params
 from ser.trainer import Trainer
@@ -22,11 +23,12 @@ def main() -> None:
     parser.add_argument("resume", type=Path)
     args = parser.parse_args()
     architecture = load_architecture(args.model)
+    classical = hasattr(architecture, "estimator")
     Trainer(
         name=args.model,
         architecture=architecture,
         sizes=load_params(f"models.{args.model}.architecture", architecture.Params),
-        training=load_params(f"models.{args.model}.training", TrainParams),
+        training=load_params(f"models.{args.model}.training", FitParams if classical else TrainParams),
         batches=load_params(f"models.{args.model}.batches", BatchParams),
         emotions=load_params("emotions", Policy).emotions,
     ).run(args.cleaned, args.features, args.out, args.resume)

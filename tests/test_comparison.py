@@ -149,10 +149,11 @@ def test_stage_writes_json_and_markdown(tmp_path, monkeypatch):
     for name, (predictions, metrics) in models.items():
         write_csv(tmp_path / "predictions" / f"{name}.csv", predictions)
         write_json(tmp_path / "metrics" / f"{name}.json", metrics)
-    (tmp_path / "params.yaml").write_text("evaluate: {n_bootstrap: 500, seed: 1}\n")
+    chosen = f"pipeline: {{feature_sets: [], models: {json.dumps({name: {} for name in models})}}}\n"
+    (tmp_path / "params.yaml").write_text("evaluate: {n_bootstrap: 500, seed: 1}\n" + chosen)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SER_PARAMS", raising=False)
-    monkeypatch.setattr(sys, "argv", ["compare", "predictions", "metrics", "c.json", "c.md", *models])
+    monkeypatch.setattr(sys, "argv", ["compare", "predictions", "metrics", "c.json", "c.md"])
     stages.compare.main()
     written = json.loads((tmp_path / "c.json").read_text())
     assert written == comparison(**models)

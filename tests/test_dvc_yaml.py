@@ -9,8 +9,10 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from contextlib import chdir
 from functools import cache
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
@@ -24,14 +26,56 @@ OUTPUTS = ("data", "models", "metrics")
 UNDECLARED = {"data/unfinished"}  # where a training leaves its state: neither read by another stage nor a result
 
 
-def resolved():
-    """All stages as DVC itself resolves foreach, matrix and ${...}; those of the benchmark have a test of their own."""
-    with Repo(str(ROOT)) as repo:
-        return {stage.addressing: stage for stage in repo.index.stages if stage.path_in_repo == "dvc.yaml"}
+FILLER = "ser/models/__init__.py"  # what a model names that has nothing more to wait for
 
 
-STAGES = resolved()
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+def everything():
+    """params.yaml with all models made: those that it only knows need the lines of the others, and their feature sets."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    chosen = params["pipeline"]
+    for model in params["models"]:
+        kinds, bases = inputs_of(model), bases_of(model)
+        paths = [f"data/features/{kind}" for kind in kinds]
+        paths += [f"data/trained/{base}" for base in bases] or ["data/located.txt", "data/audit.json", FILLER]
+        reads, also, after, beside = paths
+        chosen["models"].setdefault(model, {"reads": reads, "also": also, "after": after, "beside": beside})
+        chosen["feature_sets"] += [kind for kind in kinds if kind not in {"spectrogram", "prosody", *chosen["feature_sets"]}]
+    return params
+
+
+def inputs_of(model):
+    kinds = constant(ROOT / f"ser/models/{model}.py", "INPUTS")
+    return [kind for kind in kinds if kind != "speaker"]  # made of the prosody of other clips
+
+
+def bases_of(model):
+    return constant(ROOT / f"ser/models/{model}.py", "BASES") or ()
+
+
+def resolved(params):
+    """All stages as DVC itself resolves foreach, matrix and ${...}."""
+    with TemporaryDirectory() as folder, chdir(folder):
+        Path("dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
+        Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        with Repo.init(no_scm=True) as repo:
+            return {stage.addressing: stage for stage in repo.index.stages}
+
+
+@cache
+def nodes(path):
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
+def constant(path, name):
+    """Value of a module-level constant, None if there is none."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and [target.id for target in node.targets] == [name]:
+            return ast.literal_eval(node.value)
+    return None
+
+
+PARAMS = everything()
+STAGES = resolved(PARAMS)
 each_stage = pytest.mark.parametrize("stage", [pytest.param(stage, id=name) for name, stage in sorted(STAGES.items())])
 each_model = pytest.mark.parametrize("model", sorted(PARAMS["models"]))
 
@@ -55,11 +99,6 @@ def source(module):
     """File of a first-party module, or None for a package or a name inside a module."""
     path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
     return path if path.exists() else None
-
-
-@cache
-def nodes(path):
-    return list(ast.walk(ast.parse(path.read_text())))
 
 
 @cache
@@ -92,18 +131,12 @@ def calls(path, function):
             yield node.args
 
 
-def constant(path, name):
-    """Value of a module-level constant, None if there is none."""
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and [target.id for target in node.targets] == [name]:
-            return ast.literal_eval(node.value)
-    return None
-
-
 def text_of(node, model):
-    """A section name as written in a call; {args.model} stands for the stage's model."""
+    """A section name as written in a call; {args.model} stands for the stage's model, args.set for its feature set."""
     if isinstance(node, ast.Constant):
         return node.value
+    if ast.unparse(node) == "args.set":
+        return model
     assert isinstance(node, ast.JoinedStr), f"load_params takes a plain name, got {ast.unparse(node)}"
     parts = []
     for part in node.values:
@@ -134,7 +167,7 @@ def section(name):
 
 @each_stage
 def test_code_deps_are_the_import_closure(stage):
-    declared = {path for path in deps(stage) if path.endswith(".py")}
+    declared = {path for path in deps(stage) if path.endswith(".py")} - {FILLER}
     assert declared == {path.relative_to(ROOT).as_posix() for path in closure(roots(stage))}
 
 
@@ -170,20 +203,55 @@ def test_every_section_is_read_by_a_stage():
 
 @each_model
 def test_a_model_depends_on_its_inputs_and_on_the_models_it_builds_on(model):
-    kinds, bases = (constant(ROOT / f"ser/models/{model}.py", name) for name in ("INPUTS", "BASES"))
-    kinds = [kind for kind in kinds if kind != "speaker"]  # made of the prosody of other clips
-    features = f"data/features/{kinds[0]}" if len(kinds) == 1 else "data/features"
     for stage in (STAGES[f"train@{model}"], STAGES[f"evaluate@{model}"]):
-        assert {path for path in deps(stage) if path.startswith("data/features")} == {features}
+        features = {path for path in deps(stage) if path.startswith("data/features")}
+        assert features == {f"data/features/{kind}" for kind in inputs_of(model)}
     trained = {path for path in deps(STAGES[f"train@{model}"]) if path.startswith("data/trained/")}
-    assert trained == {f"data/trained/{base}" for base in bases or ()}
+    assert trained == {f"data/trained/{base}" for base in bases_of(model)}
+    assert trained or "data/audit.json" in deps(STAGES[f"train@{model}"])
 
 
-def test_every_architecture_has_its_stages():
+def test_every_architecture_has_its_parameters_and_stages():
     files = {path.stem for path in (ROOT / "ser/models").glob("*.py")} - {"__init__"}
     assert files == set(PARAMS["models"])
     for name in ("train", "evaluate", "bundle"):
         assert {stage.partition("@")[2] for stage in STAGES if stage.startswith(f"{name}@")} == files
+
+
+def feature_sets():
+    """Sections of params.yaml that are feature sets."""
+    return [name for name, fields in PARAMS.items() if "descriptors" in fields]
+
+
+def test_every_feature_set_is_read_by_a_model():
+    assert set(PARAMS["pipeline"]["feature_sets"]) == set(feature_sets())
+
+
+@pytest.mark.parametrize("name", feature_sets())
+def test_a_feature_set_is_extracted_from_every_store_by_its_own_settings(name):
+    stages = {key: stage for key, stage in STAGES.items() if key.startswith(f"descriptors@{name}-")}
+    assert set(stages) == {
+        f"descriptors@{name}-{corpus}-{variant}" for corpus in PARAMS["corpora"]["use"] for variant in ("clean", "augmented")
+    }
+    for stage in stages.values():
+        assert {key for dep in stage.deps for key in getattr(dep, "params", ())} == {name}
+
+
+def test_the_lines_ready_to_be_taken_in_are_those_that_their_models_need():
+    lines = re.findall(r"^ {4}# (\w+: \{reads: .*\})$", (ROOT / "params.yaml").read_text(), re.MULTILINE)
+    ready = {name: fields for line in lines for name, fields in yaml.safe_load(line).items()}
+    chosen = yaml.safe_load((ROOT / "params.yaml").read_text())["pipeline"]["models"]
+    assert chosen | ready == PARAMS["pipeline"]["models"]
+
+
+def test_models_are_chosen_by_one_list_and_bring_nothing_that_is_not_asked_for():
+    chosen = yaml.safe_load((ROOT / "params.yaml").read_text())["pipeline"]
+    assert list(chosen["models"]) == ["cnn", "prosody", "hybrid"] and not chosen["feature_sets"]
+    one = resolved(PARAMS | {"pipeline": {"feature_sets": [], "models": {"prosody": chosen["models"]["prosody"]}}})
+    fanned_out = {name for name in one if name.split("@")[0] in ("train", "evaluate", "bundle", "descriptors")}
+    assert fanned_out == {"train@prosody", "evaluate@prosody", "bundle@prosody"}
+    for name in ("compare", "track"):
+        assert deps(one[name]) == deps(STAGES[name]), "folders, whatever is in them"
 
 
 @each_stage
@@ -235,6 +303,7 @@ def test_package_init_has_no_code(package):
     "modules, never",
     [
         ("ser.spectrogram ser.audio ser.corpus", "tensorflow keras mlflow dvc torch jax librosa"),
+        ("ser.descriptors", "tensorflow keras mlflow dvc torch jax librosa sklearn"),
         ("ser.prosody ser.functionals ser.prosodic_frontend", "tensorflow keras mlflow dvc torch jax"),
     ],
 )

@@ -282,7 +282,15 @@ def test_stage_writes_metrics_predictions_and_plots(stage, clips):
         "reliability.csv",
         "risk_coverage.csv",
         "roc.csv",
+        "scores.csv",
     }
+    scores = read_csv(stage / "metrics" / "plots" / "cnn" / "scores.csv").set_index("name")["value"]
+    assert float(scores["test.macro_over_corpora.uar"]) == metrics["test"]["macro_over_corpora"]["uar"]
+
+    def leaves(node):
+        return sum(map(leaves, node.values())) if isinstance(node, dict) else 1
+
+    assert len(scores) == leaves(metrics), "all that the comparison reads is in a folder that it depends on"
 
 
 def test_stage_reports_calibration_and_enrolment_beside_the_headline(stage, clips):

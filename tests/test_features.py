@@ -33,6 +33,15 @@ def test_a_clip_is_found_by_corpus_and_variant(features):
         assert np.array_equal(features.get("prosody", clip), [-value, -value])
 
 
+def test_a_feature_set_is_one_row_or_frames_as_its_recipe_says(tmp_path):
+    values = np.arange(6.0).reshape(3, 2)
+    for kind, stored, fields in (("rows", values[:1], {"n_frames": None}), ("frames", values, {"n_frames": 3})):
+        write_arrays(tmp_path / kind / "clean/emodb", [("e1", stored)], dtype="float32", recipe={"fields": fields})
+    features = Features(tmp_path)
+    assert np.array_equal(features.get("rows", Clip("e1", "emodb")), values[0])
+    assert np.array_equal(features.get("frames", Clip("e1", "emodb")), values)
+
+
 def test_copies_are_listed_by_their_parent(features):
     assert features.copies("spectrogram", "ravdess") == {"r1": ["r1#1", "r1#2"], "r2": ["r2#1"]}
     assert features.copies("prosody", "emodb") == {}

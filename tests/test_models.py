@@ -114,5 +114,5 @@ def test_the_bases_go_on_learning_only_if_asked(train_bases):
 
 
 def test_an_unknown_model_is_named_with_the_way_out():
-    with pytest.raises(ArchitectureError, match="no model 'svm': write ser/models/svm.py"):
-        load_architecture("svm")
+    with pytest.raises(ArchitectureError, match="no model 'hmm': write ser/models/hmm.py"):
+        load_architecture("hmm")

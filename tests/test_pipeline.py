@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -90,6 +91,28 @@ def test_real_recordings_run_through_all_stages(tmp_path):
         assert not report["synthetic_demo_voices"]
         assert report["test"]["overall"]["n"] == (table["split"] == "test").sum()
     assert project.mlflow_runs() == {"parents": 1, "children": 3, "others": 0}
+
+
+def test_published_systems_are_taken_in_beside_ours(undisturbed, tmp_path):
+    project = undisturbed.twin(tmp_path / "ser")
+    before = project.outputs()
+    taken = {"dnn_pca": "r0", "knn": "r2_mfcc_mean"}
+    waits = {"also": "data/located.txt", "after": "data/audit.json", "beside": "ser/models/__init__.py"}
+    chosen = yaml.safe_load((project.folder / "params.yaml").read_text())["pipeline"]["models"]
+    chosen |= {model: {"reads": f"data/features/{kind}", **waits} for model, kind in taken.items()}
+    sets = list(taken.values())
+    project.configure({"pipeline.models": chosen, "pipeline.feature_sets": sets, "models.dnn_pca.training.epochs": 2})
+    new = {f"{stage}@{model}" for stage in ("train", "evaluate", "bundle") for model in taken}
+    new |= {f"descriptors@{k}-{c}-{v}" for k in sets for c in ("emodb", "tess") for v in ("clean", "augmented")}
+    assert ran(project.repro("track")) == new | {"compare", "track"}
+    after = project.outputs()
+    follows = {"metrics/comparison.json", "metrics/comparison.md", "data/tracked.json"}
+    assert {path for path, value in before.items() if after[path] != value} == follows, "our own models are as they were"
+    assert set(json.loads((project.folder / "metrics/comparison.json").read_text())["test"]) == {*MODELS, *taken}
+    clip = next((project.folder / "data/raw/tess").rglob("*.wav"))
+    for model in taken:
+        answer = project.json(sys.executable, "-m", "ser.cli.main", "predict", "--json", "--model", f"models/{model}", str(clip))
+        assert sum(answer["probabilities"].values()) == pytest.approx(1.0, abs=0.01)
 
 
 def test_two_fresh_copies_give_the_same_bytes(undisturbed, tmp_path):

@@ -247,6 +247,8 @@ def test_a_model_of_prosody_alone_has_no_attention(tiny_models, tmp_path):
         {"inputs": {"spectrogram": {}}},
         {"inputs": {"spectrogram": {"fields": {"colour": 3}}}},
         {"inputs": {"prosody": {"fields": {"prosody": {}}}}},
+        {"inputs": {"r0": {"fields": {"descriptors": []}}}},
+        {"inputs": {"r0": {"fields": {"n_fft": 2048}}}},
         {"model": None, "emotions": 3},
     ],
 )

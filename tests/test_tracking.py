@@ -416,7 +416,8 @@ def _train(model: str, epochs: list[tuple[int, float]]) -> None:
 
 
 def _stage_arguments(root: Path) -> list[str]:
-    return [str(root / name) for name in ("models", "metrics", "predictions", "cleaned_data.csv", "tracked.json")]
+    paths = ("models", "metrics", "predictions", "cleaned_data.csv", "tracked.json")
+    return [*(str(root / name) for name in paths), "cnn", "hybrid"]
 
 
 def _runs():

@@ -9,7 +9,7 @@ from ser.arrays import write_arrays
 from ser.batches import Batches, BatchParams
 from ser.features import Features
 from ser.models.prosody import Params, build
-from ser.training import TrainParams, Validation, fit, forget, schedule
+from ser.training import TrainParams, Validation, fit, forget, rate_after_plateaus, schedule
 
 EMOTIONS = ("neutral", "happy", "sad")
 KINDS = ("prosody", "speaker")
@@ -186,3 +186,44 @@ def test_forgetting_sweeps_the_states_of_this_model(tmp_path):
     forget(tmp_path / "cnn/a.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["hybrid"]
     forget(tmp_path / "cnn/a.npz")
+
+
+def losses(*values):
+    return [{"epoch": n + 1, "validation_loss": value} for n, value in enumerate(values)]
+
+
+def test_the_rate_shrinks_for_each_plateau_of_the_validation_loss():
+    params = settings(schedule="plateau", plateau_patience=2, plateau_factor=0.1)
+    assert rate_after_plateaus([], params) == rate_after_plateaus(losses(1.0, 0.9, 0.9), params) == 1.0
+    assert rate_after_plateaus(losses(1.0, 1.1, 1.0), params) == pytest.approx(0.1)
+    assert rate_after_plateaus(losses(1.0, 1.1, 0.9, 1.0), params) == 1.0, "a fall in between starts the waiting anew"
+    assert rate_after_plateaus(losses(1.0, 1.1, 1.2, 1.1, 1.3, 0.5), params) == pytest.approx(0.01)
+    assert rate_after_plateaus([{"epoch": n} for n in range(9)], params) == 1.0, "no validation, no plateau"
+
+
+def test_a_plateau_schedule_is_followed_also_after_a_kill(train, tmp_path):
+    params = settings(epochs=6, schedule="plateau", plateau_patience=1, plateau_factor=0.5, learning_rate=0.5, average=0.0)
+    _, history = train(tmp_path / "a.npz", params)
+    rates = [row["learning_rate"] for row in history]
+    expected = [0.5 * rate_after_plateaus(history[:n], params) for n in range(len(history))]
+    assert rates == pytest.approx(expected) and len(set(rates)) > 1
+
+    class Killed(BaseException):
+        pass
+
+    def kill(epoch, values):
+        if epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(tmp_path / "b.npz", params, report=kill)
+    assert train(tmp_path / "b.npz", params)[1] == history
+
+
+def test_each_optimizer_learns_and_is_another(train, tmp_path):
+    ends = {}
+    for name in ("adamw", "adam", "rmsprop"):
+        model, history = train(tmp_path / f"{name}.npz", settings(optimizer=name, weight_decay=0.0 if name != "adamw" else 0.01))
+        assert history[-1]["loss"] < history[0]["loss"]
+        ends[name] = model.get_weights()
+    assert not equal(ends["adam"], ends["rmsprop"]) and not equal(ends["adam"], ends["adamw"])
