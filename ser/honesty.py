@@ -37,7 +37,7 @@ HONESTY: dict[str, HonestyProtocol] = {
     "copies": HonestyProtocol(
         "b",
         "augmented, then random",
-        "Altered copies are made first and pooled with the originals, and all of them are split at random.",
+        "Altered copies are made first and pooled with the originals, and all are split at random; copies are tested, too.",
         (SIBLING, SPEAKER, SENTENCE),
     ),
     "random": HonestyProtocol("c", "random", "Recordings are split at random, each of them once.", (SPEAKER, SENTENCE)),

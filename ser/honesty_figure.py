@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ser.honesty_cells import tested
 from ser.honesty_claims import Claims
-from ser.honesty_document import tested
 
 
 def draw_honesty(path: Path, report: Mapping[str, Any], claims: Claims, results_sha256: str) -> None:
