@@ -5,11 +5,10 @@ import json
 import pytest
 
 from ser.bootstrap import SpeakerBootstrap
-from ser.crossings import crossings
 from ser.honesty import HONESTY, HonestyError, honesty_fold
 from ser.honesty_plan import HonestyPlan, honesty_trainings
 from ser.honesty_scores import honesty_scores
-from tests.test_honesty_splits import EMOTIONS, table
+from tests.test_honesty_splits import EMOTIONS, counted, table
 
 BOOTSTRAP = SpeakerBootstrap(n_bootstrap=100, seed=1)
 FOLDS = (
@@ -42,7 +41,7 @@ def scored(right=None, *, names=FOLDS, seeds=(1,), synthetic=False):
         }
         for model, known in right.items()
     }
-    counts = {name: crossings(rows) for name, rows in folds.items()}
+    counts = {name: counted(name) for name in folds}
     return honesty_scores(folds, counts, runs, BOOTSTRAP, synthetic=synthetic)
 
 
