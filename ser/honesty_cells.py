@@ -28,12 +28,19 @@ def scores_of(report: Mapping[str, Any] | None, protocol: str, model: str) -> Ma
     return figures.get("models", {}).get(model)
 
 
-def cell(scores: Mapping[str, Any] | None, measure: str) -> str:
+def cell(scores: Mapping[str, Any] | None, measure: str, missing: str = NOT_RUN) -> str:
     """Percent with the interval, a star where clips were redrawn."""
     if scores is None:
-        return NOT_RUN
+        return missing
     value, star = scores[measure], "*" if scores["interval_over_clips"] else ""
     return f"{100 * value['mean']:.1f} ({100 * value['low']:.1f} to {100 * value['high']:.1f}){star}"
+
+
+def points(pair: Mapping[str, float] | None, missing: str = "-") -> str:
+    """A difference in percentage points with its interval."""
+    if pair is None:
+        return missing
+    return f"{100 * pair['delta']:+.1f} ({100 * pair['delta_low']:+.1f} to {100 * pair['delta_high']:+.1f})"
 
 
 def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ser.honesty import HOME, HONESTY
-from ser.honesty_cells import NOT_RUN, accuracy, cell, scores_of, table_lines
+from ser.honesty_cells import NOT_RUN, accuracy, cell, points, scores_of, table_lines
 from ser.honesty_claims import Claim, Claims
 
 
@@ -45,11 +45,9 @@ def _difference(report: Mapping[str, Any] | None, model: str, ours: str) -> str:
     if model == ours:
         return "the same model"
     found = (report or {}).get("protocols", {}).get("speakers", {}).get("tested", {}).get(HOME, {}).get("pairs", {})
-    for name, sign in ((f"{ours}_minus_{model}", 1), (f"{model}_minus_{ours}", -1)):
-        if pair := found.get(name):
-            ends = sorted(sign * 100 * pair[key] for key in ("delta_low", "delta_high"))
-            return f"{sign * 100 * pair['delta']:+.1f} ({ends[0]:+.1f} to {ends[1]:+.1f})"
-    return NOT_RUN
+    if pair := found.get(f"{model}_minus_{ours}"):
+        pair = {"delta": -pair["delta"], "delta_low": -pair["delta_high"], "delta_high": -pair["delta_low"]}
+    return points(pair or found.get(f"{ours}_minus_{model}"), NOT_RUN)
 
 
 def _verdict(report: Mapping[str, Any] | None, claims: Claims) -> list[str]:

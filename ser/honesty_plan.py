@@ -15,13 +15,13 @@ class HonestyPlan:
     """Section `honesty` of the benchmark's parameters."""
 
     seeds: tuple[int, ...]
-    folds: dict[str, tuple[str, ...]]  # by model, those that others build on first
+    folds: dict[str, tuple[str, ...]]  # by model, those that others build on first; a model without any is left out
     copies: dict[str, tuple[str, ...]]  # the same for the folds whose rows hold augmented copies already
 
     def __post_init__(self) -> None:
         """Refuse an empty plan (ValueError) and folds that there are not, or in the wrong list (HonestyError)."""
-        if not self.seeds or not self.folds or not all((*self.folds.values(), *self.copies.values())):
-            raise ValueError("seeds and folds, and the list of each model, must name at least one")
+        if not self.seeds or not self.every_fold:
+            raise ValueError("seeds and folds must name at least one")
         for listed, of_copies in ((self.folds, False), (self.copies, True)):
             for name in (name for names in listed.values() for name in names):
                 if (honesty_fold(name).protocol == "copies") != of_copies:

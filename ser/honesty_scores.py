@@ -9,7 +9,16 @@ from ser.bootstrap import SpeakerBootstrap
 from ser.emotions import CANONICAL
 from ser.evaluation import rounded
 from ser.fold_scores import Answers, answers, pairs, summary
-from ser.honesty import HONESTY, honesty_fold
+from ser.honesty import HOME, HONESTY, honesty_fold
+
+# pairs of protocols between which one thing changes, the more forgiving one first
+STEPS = (
+    ("files_twice", "random"),
+    ("copies", "random"),
+    ("chosen_on_test", "random"),
+    ("random", "speakers"),
+    ("speakers", "sentences"),
+)
 
 # of one model: by (fold, seed), its answers and the training's report
 Runs = Mapping[tuple[str, int], tuple[pd.DataFrame, Mapping[str, Any]]]
@@ -38,14 +47,35 @@ def honesty_scores(
     for protocol in HONESTY:
         names = [name for name in folds if honesty_fold(name).protocol == protocol]
         if names:
-            own = {model: {key: found for key, found in all_.items() if key[0] in names} for model, all_ in runs.items()}
+            own = {model: some for model, found in runs.items() if (some := _under(protocol, found))}
             protocols[protocol] = {
                 "folds": len(names),
                 "crossings": pd.DataFrame([crossings[name] for name in names]).sum().to_dict(),
                 "sizes": _sizes([folds[name] for name in names]),
-                "tested": _tested([folds[name] for name in names], {m: found for m, found in own.items() if found}, bootstrap),
+                "tested": _tested([folds[name] for name in names], own, bootstrap),
             }
-    return rounded({"synthetic_demo_voices": int(synthetic), "protocols": protocols, "cost": _cost(runs)})
+    steps = {model: _steps(found, bootstrap) for model, found in runs.items()}
+    return rounded(
+        {"synthetic_demo_voices": int(synthetic), "protocols": protocols, "steps": steps, "cost": _cost(runs)},
+    )
+
+
+def _under(protocol: str, runs: Runs) -> Runs:
+    """Of one model's runs those under a protocol."""
+    return {key: run for key, run in runs.items() if honesty_fold(key[0]).protocol == protocol}
+
+
+def _steps(runs: Runs, bootstrap: SpeakerBootstrap) -> dict[str, Any]:
+    """`<protocol>_minus_<harder one>`: what a step is worth to one model, where both were tested on the same speakers."""
+    found: dict[str, Any] = {}
+    for easier, harder in STEPS:
+        own = {name: _under(name, runs) for name in (harder, easier)}
+        if all(own.values()):
+            answered = {name: _by_seed(some, HOME, _emotions(some)) for name, some in own.items()}
+            speakers = [set(next(iter(seeds.values())).speaker) for seeds in answered.values()]
+            if speakers[0] == speakers[1]:
+                found |= pairs(answered, "accuracy", bootstrap)
+    return found
 
 
 def _sizes(tables: Sequence[pd.DataFrame]) -> dict[str, float]:
@@ -69,6 +99,12 @@ def _tested(tables: Sequence[pd.DataFrame], models: Mapping[str, Runs], bootstra
             "pairs": pairs(answered, "accuracy", bootstrap),
         }
     return found
+
+
+def _emotions(runs: Runs) -> list[str]:
+    """All that a model of these runs tells apart."""
+    table, _ = next(iter(runs.values()))
+    return [emotion for emotion in CANONICAL if f"p_{emotion}" in table]
 
 
 def _by_seed(runs: Runs, corpus: str, emotions: Sequence[str]) -> dict[int, Answers]:

@@ -52,8 +52,15 @@ def test_what_crosses_stands_before_what_it_is_worth():
     crossing, worth = [line for line in text.splitlines() if line.startswith("| (d) unheard speakers |")][1:]
     assert [cell.strip() for cell in crossing.split("|")][3:8] == ["0", "0", "0", "768 of 768 (100 %)", "0"]
     assert "75.0 (75.0 to 75.0) | 75.0 (75.0 to 75.0) | 50.0" in worth and "| 768 | 24 | 8 | 1 |" in worth
-    assert "(f) another corpus: CREMA-D" in text and "not run yet" in row(text, "(f) another corpus: TESS")
-    assert "Having heard the speakers is worth +25.0 points." in text
+    assert "(f) another corpus: CREMA-D" in text and row(text, "(f) another corpus: TESS")[3:5] == ["-", "-"]
+
+
+def test_each_step_between_protocols_has_its_worth():
+    text = as_markdown(REPORT, CLAIMS)
+    assert row(text, "step") == ["step", "hybrid", "dnn_pca"]
+    assert [cell.partition(" ")[0] for cell in row(text, "(c) minus (d)")[1:]] == ["+25.0", "+37.5"]
+    assert row(text, "(d) minus (e)")[1:] == ["-", "-"], "of (e) only the speakers of one group were tested"
+    assert row(text, "(b) minus (c)")[1].startswith("-12.5 (") and row(text, "(b) minus (c)")[2] == "-"
 
 
 def test_claims_stand_beside_our_figures():

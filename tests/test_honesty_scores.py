@@ -124,3 +124,5 @@ def test_a_plan_that_would_train_otherwise_than_meant_is_refused():
         HonestyPlan(seeds=(1,), folds={"cnn": ("random_1",)}, copies={"cnn": ("random_1",)})
     with pytest.raises(ValueError, match="at least one"):
         HonestyPlan(seeds=(), folds={"cnn": ("random_1",)}, copies={})
+    with pytest.raises(ValueError, match="at least one"):
+        HonestyPlan(seeds=(1,), folds={"cnn": ()}, copies={"cnn": ()})
