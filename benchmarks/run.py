@@ -1,4 +1,7 @@
-"""Run protocols of the benchmark by name, such as `iesc_loso --models prosody`, or all; run again after a kill, it goes on."""
+"""Run protocols of the benchmark by name, such as `iesc_loso --models prosody`, or all of them; `honesty` is the honesty report.
+
+Run again after a kill, it goes on.
+"""
 
 import argparse
 import json
@@ -8,9 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import table
+from ser.honesty_plan import NAME as HONESTY
+from ser.honesty_plan import HonestyPlan, honesty_trainings
 from ser.params import load_params
 from ser.plan import MODELS, Plan, Training, trainings
 from ser.progress import Progress, in_words
@@ -54,25 +60,44 @@ class Walk:
             self._running = None
 
 
+@dataclass(frozen=True)
+class Plans:
+    """All that can be asked for by name."""
+
+    protocols: Plan
+    honesty: HonestyPlan
+
+    def trainings(self, name: str, models: Sequence[str] | None = None) -> Sequence[Training]:
+        """Of a protocol, or of the honesty report."""
+        if name == HONESTY:
+            return honesty_trainings(self.honesty, models)
+        return trainings(self.protocols, name, tuple(model for model in MODELS if models is None or model in models))
+
+
 def main() -> None:
-    """Train, score, and write the table."""
-    plan = load_params("run", Plan, PARAMS)
+    """Train, score, and write the tables."""
+    plans = Plans(load_params("run", Plan, PARAMS), load_params("honesty", HonestyPlan, PARAMS))
+    names = [*plans.protocols.folds, HONESTY]
+    models = list(dict.fromkeys([*MODELS, *plans.honesty.folds]))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("protocols", nargs="*", metavar="PROTOCOL", help=", ".join(plan.folds))
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser.add_argument("protocols", nargs="*", metavar="PROTOCOL", help=", ".join(names))
+    parser.add_argument("--models", nargs="+", choices=models, default=models)
     parser.add_argument("--list", action="store_true", help="show what there is and what is done, run nothing")
     args = parser.parse_args()
-    if unknown := sorted(set(args.protocols) - set(plan.folds)):
-        parser.error(f"no protocol '{unknown[0]}'; there are {', '.join(plan.folds)}")
-    protocols = args.protocols or list(plan.folds)
+    if unknown := sorted(set(args.protocols) - set(names)):
+        parser.error(f"no protocol '{unknown[0]}'; there are {', '.join(names)}")
     if args.list:
-        _list(plan, protocols)
+        _list(plans, args.protocols or names)
         return
-    wanted = [training for name in protocols for training in trainings(plan, name, tuple(args.models))]
-    _repro([f"benchmarks/dvc.yaml:{training.stage}" for training in wanted], Walk(wanted, _known(plan)))
+    asked = args.protocols or list(plans.protocols.folds)
+    wanted = [training for name in asked for training in plans.trainings(name, args.models)]
+    _repro([f"benchmarks/dvc.yaml:{training.stage}" for training in wanted], Walk(wanted, _known(plans, names)))
     # alone, since a score takes what models there are: DVC would train the others first
-    _repro(["-s", *(f"benchmarks/dvc.yaml:score@{name}" for name in protocols)], Walk([], Progress()))
-    table.main()
+    if scores := [f"benchmarks/dvc.yaml:score@{name}" for name in asked if name != HONESTY]:
+        _repro(["-s", *scores], Walk([], Progress()))
+        table.main()
+    for stage in ["honesty_score", "honesty_report"] if HONESTY in asked else []:
+        _repro(["-s", f"benchmarks/dvc.yaml:{stage}"], Walk([], Progress()))
 
 
 def _repro(arguments: list[str], walk: Walk) -> None:
@@ -91,11 +116,11 @@ def _repro(arguments: list[str], walk: Walk) -> None:
         sys.exit(f"error: dvc repro ended with status {process.returncode}; run the same command again to go on from here")
 
 
-def _known(plan: Plan) -> Progress:
+def _known(plans: Plans, names: Sequence[str]) -> Progress:
     """What trainings of earlier runs took."""
     progress = Progress()
-    for protocol in plan.folds:
-        for training in trainings(plan, protocol):
+    for name in names:
+        for training in plans.trainings(name):
             report = PREDICTIONS / training.folder / "report.json"
             if report.exists():
                 progress.add(_group(training), json.loads(report.read_text(encoding="utf-8"))["took_s"])
@@ -106,11 +131,11 @@ def _group(training: Training) -> tuple[str, ...]:
     return training.model, training.protocol
 
 
-def _list(plan: Plan, protocols: list[str]) -> None:
-    for protocol in protocols:
-        wanted = trainings(plan, protocol)
+def _list(plans: Plans, names: Sequence[str]) -> None:
+    for name in names:
+        wanted = plans.trainings(name)
         done = sum((PREDICTIONS / training.folder / "report.json").exists() for training in wanted)
-        print(f"{protocol}: {done} of {len(wanted)} trainings done")
+        print(f"{name}: {done} of {len(wanted)} trainings done")
 
 
 if __name__ == "__main__":

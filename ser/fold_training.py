@@ -17,6 +17,7 @@ from ser.features import Clip
 from ser.files import read_csv, write_csv
 from ser.inference import Enrolment, Scorer
 from ser.recipes import Recipe
+from ser.trained import load_description
 from ser.trainer import Trainer
 
 _DECIMALS = 6
@@ -88,7 +89,7 @@ def answer_fold(model_dir: Path, fold_csv: Path, stores: tuple[Path, Path], enro
     table = read_csv(fold_csv)
     held_out = table[table["split"].isin(("validation", "test"))].reset_index(drop=True)
     test = held_out[held_out["split"] == "test"].reset_index(drop=True)
-    with both_variants(*stores, ("spectrogram", "prosody")) as features:
+    with both_variants(*stores, list(load_description(model_dir)["inputs"])) as features:
         scorer = Scorer(model_dir, features)
         emotions = scorer.description["emotions"]
         start = time.perf_counter()

@@ -65,7 +65,7 @@ def fold_table(clips: pd.DataFrame, benchmark: Benchmark, fold: Fold, lists: Pat
     parts: dict[str, str] = {}
     for corpus in benchmark.corpora:
         sexes = _sexes(rows, corpus)
-        parts |= _with_validation(_roles(sexes, corpus, fold, lists), sexes, f"{corpus}/{fold.name}", params)
+        parts |= with_validation(_roles(sexes, corpus, fold, lists), sexes, f"{corpus}/{fold.name}", params)
     own = rows["corpus"].isin(benchmark.corpora)
     rows["split"] = rows["speaker"].map(parts).where(own, POOL)
     rows = rows[rows["split"].notna()].reset_index(drop=True)  # speakers whom a published list leaves out
@@ -98,7 +98,7 @@ def _roles(sexes: Mapping[str, str], corpus: str, fold: Fold, lists: Path) -> di
     return {name: "test" if name in tested else "train" for name in sexes}
 
 
-def _with_validation(parts: dict[str, str], sexes: Mapping[str, str], key: str, params: FoldParams) -> dict[str, str]:
+def with_validation(parts: dict[str, str], sexes: Mapping[str, str], key: str, params: FoldParams) -> dict[str, str]:
     """Some training speakers validate, of both sexes where there are two of each; never of a corpus with fewer than three.
 
     Which ones differs from fold to fold, so that no speaker chooses all epochs.

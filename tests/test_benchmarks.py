@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmarks.run import Walk
+from benchmarks.run import Plans, Walk
 from ser.benchmark_table import as_markdown
 from ser.bootstrap import SpeakerBootstrap
+from ser.honesty_plan import HonestyPlan
 from ser.plan import Plan, Training, trainings
 from ser.progress import Progress
 from ser.protocol_report import report
@@ -100,6 +101,14 @@ def test_the_walk_counts_trainings_and_tells_the_time_left():
     third = walk.see(f"Stage 'benchmarks/dvc.yaml:{wanted[2].stage}' is cached - skipping run, checking out outputs\n", 370)
     assert third.endswith("iesc_2, prosody, alone, seed 1: done before")
     assert walk.see(f"Running stage 'benchmarks/dvc.yaml:{wanted[3].stage}':\n", 370).endswith("about 9 min left")
+
+
+def test_the_honesty_report_is_asked_for_by_name_like_a_protocol():
+    honesty = HonestyPlan(seeds=(1,), folds={"cnn": ("random_1",), "svm": ("random_1",)}, copies={})
+    plans = Plans(PLAN, honesty)
+    assert [training.stage for training in plans.trainings("honesty", ["svm"])] == ["honesty_svm@random_1-alone-1"]
+    assert {training.model for training in plans.trainings("iesc_loso", ["svm", "cnn"])} == {"cnn"}, "no protocol has the other"
+    assert len(plans.trainings("honesty")) == 2 and len(plans.trainings("iesc_loso")) == 18
 
 
 def test_an_empty_plan_is_refused():

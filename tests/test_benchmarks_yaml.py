@@ -9,6 +9,10 @@ import yaml
 from dvc.repo import Repo
 
 from benchmarks import table
+from ser.honesty import HONESTY, honesty_fold
+from ser.honesty_claims import Claims
+from ser.honesty_plan import HonestyPlan, honesty_trainings
+from ser.honesty_splits import SplitParams
 from ser.params import load_params
 from ser.plan import MODELS, Plan, trainings
 from ser.protocols import BENCHMARKS
@@ -17,12 +21,16 @@ from tests.test_dvc_yaml import ROOT, closure, constant, deps, outs, source
 FILE = "benchmarks/dvc.yaml"
 PARAMS = ROOT / "benchmarks/params.yaml"
 PLAN = load_params("run", Plan, PARAMS)
+HONESTY_PLAN = load_params("honesty", HonestyPlan, PARAMS)
 UNDECLARED = "benchmarks/data/unfinished"
 # stages by what they load; those of the first pipeline load what they load there
 SECTIONS = {
     "benchmarks.clips": ({"corpora"}, set()),
     "benchmarks.folds": (set(), {"run", "folds"}),
     "benchmarks.score": ({"corpora"}, {"run", "evaluate"}),
+    "benchmarks.honesty_folds": (set(), {"honesty", "honesty_folds", "augment"}),
+    "benchmarks.honesty_score": ({"corpora"}, {"honesty", "evaluate"}),
+    "benchmarks.honesty_report": (set(), {"claims"}),
     "stages.augment": (set(), {"augment"}),
     "stages.spectrogram": ({"spectrogram"}, set()),
     "stages.prosody": ({"prosody", "functionals"}, set()),
@@ -99,7 +107,7 @@ def test_paths_on_the_command_line_are_declared(stage):
 def test_what_is_read_exists_or_is_made_by_a_stage(stage):
     made = {out for other in ALL.values() for out in outs(other)}
     for path in deps(stage) - {"benchmarks/params.yaml"}:
-        if path.split("/")[0] == "data" or path.startswith("benchmarks/data"):
+        if path.split("/")[0] == "data" or path.startswith(("benchmarks/data", "benchmarks/results")):
             related = {PurePosixPath(path), *PurePosixPath(path).parents}
             assert any(PurePosixPath(out) in related or PurePosixPath(path) in PurePosixPath(out).parents for out in made), path
         else:
@@ -107,7 +115,9 @@ def test_what_is_read_exists_or_is_made_by_a_stage(stage):
 
 
 def test_every_training_of_the_plan_has_its_stage_and_its_folders():
-    wanted = {training.stage: training for name in PLAN.folds for training in trainings(PLAN, name)}
+    planned = [training for name in PLAN.folds for training in trainings(PLAN, name)] + honesty_trainings(HONESTY_PLAN)
+    wanted = {training.stage: training for training in planned}
+    assert len(wanted) == len(planned)
     assert set(wanted) == {name for name, stage in STAGES.items() if arguments(stage)[0] == "benchmarks.train"}
     for name, training in wanted.items():
         folders = {f"benchmarks/data/{kind}/{training.folder.as_posix()}" for kind in ("trained", "predictions")}
@@ -122,6 +132,20 @@ def test_the_plan_names_every_protocol_and_all_its_folds():
         name: [fold.name for fold in benchmark.folds] for name, benchmark in BENCHMARKS.items()
     }
     assert len(PLAN.seeds) >= 2
+
+
+def test_the_honesty_report_tests_every_speaker_and_draws_every_random_split_again():
+    n_groups = load_params("honesty_folds", SplitParams, PARAMS).speaker_folds
+    ours = load_params("claims", Claims, PARAMS).ours
+    folds = [honesty_fold(name) for name in (*HONESTY_PLAN.folds[ours], *HONESTY_PLAN.copies[ours])]
+    numbers = {protocol: {fold.number for fold in folds if fold.protocol == protocol} for protocol in HONESTY}
+    assert numbers.pop("speakers") == numbers.pop("sentences") == set(range(1, n_groups + 1))
+    assert numbers.pop("corpora") == {1} and all(len(draws) >= 2 for draws in numbers.values())
+
+
+def test_copies_that_are_rows_are_not_drawn_besides():
+    for recipe in yaml.safe_load(PARAMS.read_text())["recipes"]["copies_as_rows"].values():
+        assert recipe == {"pool": False, "architecture": {}, "training": {}, "batches": {"augmented_share": 0.0}}
 
 
 @pytest.mark.parametrize("model", MODELS)

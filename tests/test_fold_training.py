@@ -89,7 +89,7 @@ class ModelOfSpeaker:
     description = {"emotions": list(EMOTIONS)}
 
     def __init__(self, model_dir, features_dir):
-        self.asked = model_dir
+        assert [path.name for path in features_dir.iterdir()] == ["prosody"], "what the model reads, and nothing else"
 
     def probabilities(self, clips, speakers=(), enrolment=None):
         known = 0 if enrolment is None else min(enrolment.clips, len(clips) - 1)
@@ -100,6 +100,7 @@ def test_answers_are_given_under_each_knowledge_of_the_speaker(fold, tmp_path, m
     table, stores = fold
     more = pd.concat([table, table[table["split"] == "test"].assign(id=lambda rows: rows["id"] + "2")], ignore_index=True)
     more.to_csv(tmp_path / "fold.csv", index=False)
+    (tmp_path / "model.json").write_text('{"inputs": {"prosody": {}}}')
     monkeypatch.setattr("ser.fold_training.Scorer", ModelOfSpeaker)
     answers, rate = answer_fold(tmp_path, tmp_path / "fold.csv", stores, Enrolment(clips=2, seed=1))
     assert rate > 0

@@ -1,0 +1,95 @@
+"""The honesty report as it is read: the committed one is what the command writes, and it says what the figures say."""
+
+import hashlib
+
+import pytest
+from PIL import Image
+
+from benchmarks import honesty_report
+from ser.honesty import HONESTY
+from ser.honesty_claims import Claim, Claims
+from ser.honesty_document import as_markdown
+from ser.honesty_figure import draw_honesty
+from ser.params import load_params
+from tests.test_dvc_yaml import ROOT
+from tests.test_honesty_scores import REPORT, scored
+
+CLAIMS = Claims(
+    ours="hybrid",
+    systems=(
+        Claim("R0", "a dense network", "dnn_pca", "random", 81.47, ""),
+        Claim("R2", "an LSTM", "cnn_lstm", "files_twice", 87.5, "not what it says"),
+        Claim("R3", "a CNN", "conv1d", "random", None, ""),
+        Claim("R4", "columns chosen", "ann_select", "chosen_on_test", 87.6, ""),
+    ),
+)
+
+
+def row(text, start):
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {start}")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_committed_report_is_what_the_command_writes(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert honesty_report.DOCUMENT.read_text(encoding="utf-8") == honesty_report.content(honesty_report.RESULTS)
+    assert honesty_report.FIGURE.exists() == honesty_report.RESULTS.exists()
+    if honesty_report.RESULTS.exists():
+        with Image.open(honesty_report.FIGURE) as picture:
+            assert picture.text["Source"] == hashlib.sha256(honesty_report.RESULTS.read_bytes()).hexdigest()
+
+
+def test_before_anything_has_run_the_report_holds_protocols_and_claims_and_no_figure_of_ours():
+    text = as_markdown(None, CLAIMS)
+    assert "Not run yet: `python -m benchmarks.run honesty`." in text and "honesty.png" not in text
+    assert all(f"({protocol.letter}) {protocol.title}" in text for protocol in HONESTY.values())
+    assert row(text, "R0")[2:6] == ["81.47", *["not run yet"] * 3]
+    assert "0 of 3 (3 not run yet)" in text and "0 of 4 (4 not run yet)" in text
+
+
+def test_what_crosses_stands_before_what_it_is_worth():
+    text = as_markdown(REPORT, CLAIMS)
+    crossing, worth = [line for line in text.splitlines() if line.startswith("| (d) unheard speakers |")][1:]
+    assert [cell.strip() for cell in crossing.split("|")][3:8] == ["0", "0", "0", "768 of 768 (100 %)", "0"]
+    assert "75.0 (75.0 to 75.0) | 75.0 (75.0 to 75.0) | 50.0" in worth and "| 768 | 24 | 8 | 1 |" in worth
+    assert "(f) another corpus: CREMA-D" in text and row(text, "(f) another corpus: TESS")[3:5] == ["-", "-"]
+
+
+def test_each_step_between_protocols_has_its_worth():
+    text = as_markdown(REPORT, CLAIMS)
+    assert row(text, "step") == ["step", "hybrid", "dnn_pca"]
+    assert [cell.partition(" ")[0] for cell in row(text, "(c) minus (d)")[1:]] == ["+25.0", "+37.5"]
+    assert row(text, "(d) minus (e)")[1:] == ["-", "-"], "of (e) only the speakers of one group were tested"
+    assert row(text, "(b) minus (c)")[1].startswith("-12.5 (") and row(text, "(b) minus (c)")[2] == "-"
+
+
+def test_claims_stand_beside_our_figures():
+    text = as_markdown(REPORT, CLAIMS)
+    figures = [cell.partition(" (")[0] for cell in row(text, "R0")[2:9]]
+    assert figures == ["81.47", "87.5", "100.0", "yes", "50.0", "75.0", "+25.0"]
+    assert row(text, "R0")[8] == "+25.0 (+25.0 to +25.0)", "each speaker has as many clips of each emotion"
+    assert row(text, "R2")[2:6] == ["87.5", "not run yet", "100.0 (100.0 to 100.0)", "yes"]
+    assert row(text, "R3")[2] == "none" and row(text, "R3")[5] == "-"
+    assert row(text, "R4")[4].startswith("87.5 (") and row(text, "R4")[5] == "no", "87.5 is not above 87.6"
+    assert "on its own protocol: 2 of 3." in text and "on unheard speakers: 1 of 4 (3 not run yet)." in text
+
+
+def test_demo_voices_are_named_in_document_and_figure():
+    demo = scored({"hybrid": {"random": 6}}, names=("random_1",), synthetic=True)
+    assert "synthetic demo voices" in as_markdown(demo, CLAIMS) and "synthetic demo voices" not in as_markdown(REPORT, CLAIMS)
+
+
+def test_the_figure_is_drawn_and_tells_what_it_was_drawn_from(tmp_path):
+    draw_honesty(tmp_path / "honesty.png", REPORT, CLAIMS, "abc")
+    with Image.open(tmp_path / "honesty.png") as picture:
+        assert picture.text["Source"] == "abc" and min(picture.size) > 400
+        assert len(picture.convert("RGB").getcolors(2**20)) > 50
+
+
+def test_the_claims_are_read_and_a_mistaken_protocol_is_refused(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    claims = load_params("claims", Claims, honesty_report.PARAMS)
+    assert {claim.system for claim in claims.systems} == {"R0", "R1", "R2", "R3", "R4"}
+    assert {claim.accuracy for claim in claims.systems} == {81.47, 87.5, 87.2, 40.8, None}
+    with pytest.raises(ValueError, match="protocol must be one of"):
+        Claim("R0", "", "dnn_pca", "kfold", None, "")
