@@ -35,7 +35,7 @@ def write_bundle(trained: Path, metrics: Mapping[str, Any], making: Making, out:
 
     Args:
         trained: folder that the training wrote.
-        metrics: of this model, as the stage `evaluate` wrote them.
+        metrics: of this model, as the stage `evaluate` wrote them, and as `shortcut` what `ser.shortcut` found.
         making: the rest.
         out: the bundle.
 
@@ -43,7 +43,7 @@ def write_bundle(trained: Path, metrics: Mapping[str, Any], making: Making, out:
         TrainedModelError: the trained folder is damaged.
         ExportError: the exported graph does not answer as the network does.
     """
-    description = load_description(trained)
+    description, shortcut = load_description(trained), dict(metrics.get("shortcut", {}))
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -53,7 +53,8 @@ def write_bundle(trained: Path, metrics: Mapping[str, Any], making: Making, out:
         "calibration": metrics["calibration"],
         "metrics": _figures(metrics),
         "licences": {corpus: making.licences[corpus] for corpus in description["corpora"]},
-        "limits": list(LIMITS),
+        "limits": [*LIMITS, *filter(None, [shortcut.pop("warning", "")])],
+        "shortcut": shortcut,
         "synthetic": making.synthetic,
     }
     with replacing(out) as temporary:

@@ -21,7 +21,7 @@ def card_lines(description: Mapping[str, Any]) -> list[str]:
     test = description["metrics"]["test"]
     heading = "## Test" if test["speakers_heard_in_training"] else "## Test, speakers never heard in training"
     lines += [heading, "", *_figures(test), ""]
-    lines += [*_verdicts(description["calibration"]), "## Corpora", ""]
+    lines += [*_verdicts(description["calibration"]), *_shortcuts(description.get("shortcut", {})), "## Corpora", ""]
     lines += [f"- {corpus}: {licence}" for corpus, licence in description["licences"].items()]
     lines += ["" if synthetic else f"\n{NOT_COMMERCIAL}\n", "## Limits", ""]
     return lines + [f"- {sentence}" for sentence in description["limits"]]
@@ -43,6 +43,27 @@ def _verdicts(calibration: Mapping[str, Any]) -> list[str]:
         f"{100 * test['coverage']:.0f} % of the clips{right}.",
         "",
     ]
+
+
+def _shortcuts(shortcut: Mapping[str, Any]) -> list[str]:
+    """What a linear probe reads, from what; bundles made before there were probes have none."""
+    if not shortcut.get("probes"):
+        return []
+    targets = sorted({target for found in shortcut["probes"].values() for target in found})
+    lines = ["## The voice or the microphone?", "", "What a linear probe reads, on speakers it was not fitted on: UAR in percent"]
+    lines[-1] += " (chance). Speakers are told apart within their corpus."
+    lines += ["", "| read from | " + " | ".join(targets) + " |", "|---|" + "---|" * len(targets)]
+    for source, found in shortcut["probes"].items():
+        scores = [found.get(target) for target in targets]
+        cells = [f"{100 * one['uar']:.0f} ({100 * one['chance']:.0f})" if one else "-" for one in scores]
+        lines += [f"| {source} | " + " | ".join(cells) + " |"]
+    if heard := shortcut.get("pauses_alone"):
+        lines += [
+            "",
+            f"Hearing nothing but the pauses of {heard['n']} clips, the model has a UAR of {100 * heard['uar_pauses']:.0f} % "
+            f"(whole clips {100 * heard['uar_whole']:.0f} %, chance {100 * heard['chance']:.0f} %).",
+        ]
+    return [*lines, ""]
 
 
 def _figures(test: Mapping[str, Any]) -> list[str]:

@@ -131,6 +131,11 @@ def _probed(x: np.ndarray, rows: pd.DataFrame, target: str, groups: pd.Series, b
     }  # fmt: skip
 
 
+def has_embedding(model: Any) -> bool:
+    """Whether the model is a network, with something inside to read from."""
+    return hasattr(model, "layers")
+
+
 def embeddings(model: "keras.Model", clips: Sequence[Clip], features: Features, n_frames: int) -> np.ndarray:
     """What a network's last layer reads of each clip, the mean over its windows: (n_clips, n_columns)."""
     import keras

@@ -16,7 +16,7 @@ from stages.running import run
 def main() -> None:
     """Write one bundle."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("trained", "metrics", "out"):
+    for name in ("trained", "metrics", "shortcut", "out"):
         parser.add_argument(name, type=Path)
     args = parser.parse_args()
     corpora = load_params("corpora", CorporaParams)
@@ -26,7 +26,8 @@ def main() -> None:
         licences={name: load_corpus(name).licence for name in corpora.use},
         synthetic=corpora.synthetic,
     )
-    write_bundle(args.trained, json.loads(args.metrics.read_text(encoding="utf-8")), making, args.out)
+    metrics, shortcut = (json.loads(path.read_text(encoding="utf-8")) for path in (args.metrics, args.shortcut))
+    write_bundle(args.trained, metrics | {"shortcut": shortcut}, making, args.out)
 
 
 if __name__ == "__main__":

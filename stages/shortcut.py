@@ -13,7 +13,18 @@ from ser.features import Clip
 from ser.files import read_csv, write_json
 from ser.inference import Scorer, predict
 from ser.params import load_params
-from ser.shortcut import FORM, TARGETS, PausesOnly, ShortcutParams, edge_kept, embeddings, pause_features, probe, warning
+from ser.shortcut import (
+    FORM,
+    TARGETS,
+    PausesOnly,
+    ShortcutParams,
+    edge_kept,
+    embeddings,
+    has_embedding,
+    pause_features,
+    probe,
+    warning,
+)
 from ser.sources import CorporaParams
 from stages.running import run
 
@@ -30,13 +41,16 @@ def main() -> None:
     scorer = Scorer(args.model_dir, args.features_dir)
     clips = read_csv(args.cleaned_csv)
     held_out = clips[clips["split"].isin(HELD_OUT)].reset_index(drop=True)
-    between_words = PausesOnly(scorer.features, params.pause_db)
     named = [Clip(*row) for row in zip(held_out["id"], held_out["corpus"], strict=True)]
-    has_pauses = np.array([between_words.has(clip) for clip in named])
-    paused = [clip for clip, has in zip(named, has_pauses, strict=True) if has]
-
-    read_from = {"embedding": (embeddings(scorer.model, named, scorer.features, scorer.description["n_frames"]), held_out)}
-    read_from["form of the file"] = (held_out[list(FORM)].to_numpy(dtype=float), held_out)
+    read_from = {"form of the file": (held_out[list(FORM)].to_numpy(dtype=float), held_out)}
+    if has_embedding(scorer.model):
+        inner = embeddings(scorer.model, named, scorer.features, scorer.description["n_frames"])
+        read_from = {"embedding": (inner, held_out), **read_from}
+    paused: list[Clip] = []
+    if "spectrogram" in scorer.description["inputs"]:
+        between_words = PausesOnly(scorer.features, params.pause_db)
+        has_pauses = np.array([between_words.has(clip) for clip in named])
+        paused = [clip for clip, has in zip(named, has_pauses, strict=True) if has]
     if paused:
         spectra = np.stack([pause_features(scorer.features.get("spectrogram", clip), params.pause_db) for clip in paused])
         read_from["pauses"] = (spectra, held_out[has_pauses].reset_index(drop=True))
