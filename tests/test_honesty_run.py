@@ -56,6 +56,6 @@ def test_the_report_runs_from_end_to_end_and_goes_on_after_a_kill(project):
     assert report["protocols"]["copies"]["crossings"]["sibling"] > 0
 
     document = (project.folder / "docs/honesty.md").read_text()
-    assert "Not run yet" not in document and "hybrid minus it on (d)" in document
+    assert "Not run yet" not in document and "What one step is worth" in document and "synthetic" not in document
     assert (project.folder / "docs/honesty.png").read_bytes().startswith(b"\x89PNG")
     assert not ran(project.run(*RUN).stdout), "all of it is up to date"
