@@ -99,3 +99,11 @@ def test_an_incomplete_training_is_named(tmp_path):
     with pytest.raises(TrainedModelError, match="model.json: missing or not JSON; run `dvc repro`"):
         write_bundle(tmp_path, tiny.METRICS, tiny.making(), tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_model_that_reads_the_microphone_carries_the_warning_among_its_limits(bundled):
+    shortcut = {"warning": "It reads the recording.", "probes": {"embedding": {"sex": {"uar": 0.9, "chance": 0.5}}}}
+    folder = bundled(tiny.METRICS | {"shortcut": shortcut})
+    assert description(folder)["limits"] == [*LIMITS, "It reads the recording."]
+    assert "It reads the recording." in (folder / "card.md").read_text()
+    assert description(bundled(tiny.METRICS | {"shortcut": shortcut | {"warning": ""}}))["limits"] == list(LIMITS)

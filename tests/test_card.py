@@ -98,3 +98,19 @@ def test_it_is_written_as_text(described, tmp_path):
     text = (tmp_path / "card.md").read_text(encoding="utf-8")
     assert text.startswith("# Speech emotion model `hybrid`\n") and text.endswith("\n")
     assert "nan" not in text and "\n\n\n\n" not in text
+
+
+def test_what_a_probe_reads_stands_with_chance_beside_it(described):
+    assert "microphone" not in card(described), "bundles made before there were probes"
+    read = {"uar": 0.7, "chance": 0.25}
+    described["shortcut"] = {
+        "probes": {"embedding": {"corpus": read, "sex": {"uar": 0.9, "chance": 0.5}}, "pauses": {"corpus": read}},
+        "pauses_alone": {"uar_pauses": 0.15, "uar_whole": 0.6, "chance": 0.14, "n": 50},
+    }
+    assert table(described)[-4:] == [
+        "| read from | corpus | sex |",
+        "|---|---|---|",
+        "| embedding | 70 (25) | 90 (50) |",
+        "| pauses | 70 (25) | - |",
+    ]
+    assert "pauses of 50 clips, the model has a UAR of 15 % (whole clips 60 %, chance 14 %)" in card(described)

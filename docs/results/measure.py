@@ -84,8 +84,9 @@ def keep() -> None:
     for path in sorted(Path("metrics").glob("*.json")) + [Path("metrics/comparison.md")]:
         shutil.copy(path, HERE / path.name)
     shutil.copy("data/audit.json", HERE / "audit.json")
-    for model in sorted(p.stem for p in Path("metrics").glob("*.json") if Path("models", p.stem, "bundle.json").exists()):
+    for model in sorted(p.stem for p in Path("metrics/shortcut").glob("*.json")):
         shutil.copy(f"models/{model}/history.csv", HERE / f"{model}_history.csv")
+        shutil.copy(f"metrics/shortcut/{model}.json", HERE / f"{model}_shortcut.json")
         tables = {path.stem: pd.read_csv(path) for path in sorted(Path("metrics/plots", model).glob("*.csv"))}
         (HERE / model).mkdir(exist_ok=True)
         history = pd.read_csv(f"models/{model}/history.csv")
