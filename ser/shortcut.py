@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import keras
 
 TARGETS = ("corpus", "speaker", "sex", "emotion")
+UNKNOWN = ("", "unknown")  # a sex that a corpus does not tell
 FORM = ("duration_s", "sampling_rate_hz", "channels")  # of the file as released
 _FEWEST_CLIPS = 10  # of a class, and of its pauses' frames
 _N_FOLDS = 5
@@ -108,7 +109,7 @@ def _probed(x: np.ndarray, rows: pd.DataFrame, target: str, groups: pd.Series, b
     from sklearn.preprocessing import StandardScaler
 
     enough = rows.assign(group=groups).groupby(target)["group"].agg(["nunique", "size"])
-    enough = enough[(enough["nunique"] >= 2) & (enough["size"] >= _FEWEST_CLIPS) & (enough.index != "")]
+    enough = enough[(enough["nunique"] >= 2) & (enough["size"] >= _FEWEST_CLIPS) & ~enough.index.isin(UNKNOWN)]
     classes = sorted(enough.index)
     used = rows[target].isin(classes).to_numpy()
     if len(classes) < 2:

@@ -66,7 +66,7 @@ def test_a_class_of_one_speaker_and_the_unknown_sex_are_left_out():
     rows.loc[rows["speaker"] == "s3", "corpus"] = "c"
     rows.loc[rows["speaker"] == "s0", "corpus"] = "a"
     assert probe(told_by(rows["corpus"]), rows, "corpus", BOOTSTRAP, seed=1) == {}, "b and c have one speaker each"
-    rows["sex"] = ""
+    rows["sex"] = "unknown"
     assert probe(told_by(rows["corpus"]), rows, "sex", BOOTSTRAP, seed=1) == {}
 
 
