@@ -27,7 +27,7 @@ CLIPS = {"clip.wav": "08b09Tb", "a.wav": "08a02Wc", "b.mp3": "10a04Wa", "good.wa
 INTERVIEW = ("08b03Tc", "08a05Ta", "08b09Fd", "08a01Wa", "08b02Wd", "08b01Na")
 MARK = re.compile(r"^<!-- output: (.+?) -->\n(?:```\n.*?^```\n)?", re.MULTILINE | re.DOTALL)
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-MOST_LINES, COLUMNS = 24, 110
+MOST_LINES, COLUMNS = 40, 110
 _PAUSE_S = 1.5
 
 

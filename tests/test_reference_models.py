@@ -51,9 +51,7 @@ QUICK = {"dnn_pca", "knn"}  # one of each kind; every graph takes seconds to mak
 
 
 def cases(*names):
-    return pytest.mark.parametrize(
-        "name", [pytest.param(one, marks=() if one in QUICK else pytest.mark.slow) for one in names]
-    )
+    return pytest.mark.parametrize("name", [pytest.param(one, marks=() if one in QUICK else pytest.mark.slow) for one in names])
 
 
 each_model = cases(*SIZES)
