@@ -10,11 +10,11 @@ repro: .venv/installed
 	dvc repro
 
 test: .venv/installed
-	python -m pytest -q -m "not slow" -n auto --dist loadgroup --durations=5
-	python -m pytest -q -m slow -n auto --dist loadgroup --durations=12
+	python -m pytest -q -m "not slow" -n auto --dist loadfile --durations=5
+	python -m pytest -q -m slow -n auto --dist loadfile --durations=12
 
 unit: .venv/installed
-	python -m pytest -q -m "not slow" -n auto --dist loadgroup
+	python -m pytest -q -m "not slow" -n auto --dist loadfile
 
 ui: track
 	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --port $${PORT:-5000}

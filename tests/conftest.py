@@ -14,14 +14,6 @@ TINY = {"corpora.root": "data/raw", "corpora.use": ["emodb", "tess"], **FEWEST_C
 TINY["models.cnn.training.epochs"] = 12  # of a step or two each: long enough to be killed in the middle
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Parallel workers take a file at a time, and all tests on the one tiny pipeline together: making it takes a minute."""
-    for item in items:
-        group = "undisturbed" if "undisturbed" in item.fixturenames else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 def raw_corpora(folder, *corpora):
     """Demo corpora where real ones would lie."""
     params = DemoParams(2026, FEWEST_CLIPS["demo.speakers"], FEWEST_CLIPS["demo.takes"], strength=1.0, variation=1.0)

@@ -102,7 +102,7 @@ def test_published_systems_are_taken_in_beside_ours(undisturbed, tmp_path):
     chosen |= {model: {"reads": f"data/features/{kind}", **waits} for model, kind in taken.items()}
     sets = list(taken.values())
     project.configure({"pipeline.models": chosen, "pipeline.feature_sets": sets, "models.dnn_pca.training.epochs": 2})
-    new = {f"{stage}@{model}" for stage in ("train", "evaluate", "bundle") for model in taken}
+    new = {f"{stage}@{model}" for stage in ("train", "evaluate", "shortcut", "bundle") for model in taken}
     new |= {f"descriptors@{k}-{c}-{v}" for k in sets for c in ("emodb", "tess") for v in ("clean", "augmented")}
     assert ran(project.repro("track")) == new | {"compare", "track"}
     after = project.outputs()

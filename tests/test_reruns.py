@@ -34,9 +34,10 @@ ALL_FEATURES = features("spectrogram", *BOTH) | features("prosody", *BOTH)
 
 def scored(names):
     """What an evaluation of these models can change."""
-    return each("evaluate", names) | each("bundle", names) | ENDS
+    return each("evaluate", names) | each("shortcut", names) | each("bundle", names) | ENDS
 
 
+PROBED_AND_SCORED = each("evaluate", MODELS) | each("shortcut", MODELS) | {"compare"}
 ALL_MODELS = each("train", MODELS) | scored(MODELS)
 CNN_AND_HYBRID = each("train", ["cnn", "hybrid"]) | scored(["cnn", "hybrid"])
 PROSODY_AND_HYBRID = each("train", ["prosody", "hybrid"]) | scored(["prosody", "hybrid"])
@@ -102,9 +103,10 @@ CHANGES = [
     Change(
         "boredom kept", {"unify"} | each("train", MODELS), {"unify", "audit"} | ALL_MODELS, param=("emotions.boredom", "keep")
     ),
-    Change("bootstrap", each("evaluate", MODELS) | {"compare"}, scored(MODELS), param=("evaluate.n_bootstrap", 50)),
-    Change("scoring code", each("evaluate", MODELS) | {"compare"}, scored(MODELS), files=("ser/scoring.py",)),
+    Change("bootstrap", PROBED_AND_SCORED, scored(MODELS), param=("evaluate.n_bootstrap", 50)),
+    Change("scoring code", PROBED_AND_SCORED, scored(MODELS), files=("ser/scoring.py",)),
     Change("calibration", each("evaluate", MODELS), scored(MODELS), param=("calibration.sure_accuracy", 0.7)),
+    Change("shortcut parameter", each("shortcut", MODELS), scored(MODELS), param=("shortcut.pause_db", 20.0)),
     Change("export code", each("bundle", MODELS), each("bundle", MODELS) | {"track"}, files=("ser/export.py",)),
     Change("tracking code", {"track"}, {"track"}, files=("ser/tracking.py", "ser/figures.py")),
     Change(
@@ -196,7 +198,14 @@ def test_a_sixth_corpus_is_extracted_alone(undisturbed, tmp_path):
     add_sixth(project)
     new = {f"{stage}@sixth" for stage in ("collect", "split", "augment")}
     new |= features("spectrogram", *BOTH, corpora=["sixth"]) | features("prosody", *BOTH, corpora=["sixth"])
-    listed = {"locate", "unify", "audit"} | each("evaluate", MODELS) | each("bundle", MODELS)  # they read the list of corpora
+    listed = {
+        "locate",
+        "unify",
+        "audit",
+        *each("evaluate", MODELS),
+        *each("shortcut", MODELS),
+        *each("bundle", MODELS),
+    }  # they read the list of corpora
     assert project.status(LAST) == new | listed
 
     output = project.repro("unify", "spectrogram@sixth-augmented")
