@@ -198,7 +198,8 @@ def test_a_sixth_corpus_is_extracted_alone(undisturbed, tmp_path):
     add_sixth(project)
     new = {f"{stage}@sixth" for stage in ("collect", "split", "augment")}
     new |= features("spectrogram", *BOTH, corpora=["sixth"]) | features("prosody", *BOTH, corpora=["sixth"])
-    listed = {
+    read_the_list = ("evaluate", "shortcut", "bundle")
+    listed = {"locate", "unify", "audit"}.union(*(each(stage, MODELS) for stage in read_the_list))
         "locate",
         "unify",
         "audit",
