@@ -37,6 +37,7 @@ def scored(names):
     return each("evaluate", names) | each("shortcut", names) | each("bundle", names) | ENDS
 
 
+PROBES = each("shortcut", MODELS) | each("bundle", MODELS) | {"track"}
 PROBED_AND_SCORED = each("evaluate", MODELS) | each("shortcut", MODELS) | {"compare"}
 ALL_MODELS = each("train", MODELS) | scored(MODELS)
 CNN_AND_HYBRID = each("train", ["cnn", "hybrid"]) | scored(["cnn", "hybrid"])
@@ -105,8 +106,13 @@ CHANGES = [
     ),
     Change("bootstrap", PROBED_AND_SCORED, scored(MODELS), param=("evaluate.n_bootstrap", 50)),
     Change("scoring code", PROBED_AND_SCORED, scored(MODELS), files=("ser/scoring.py",)),
-    Change("calibration", each("evaluate", MODELS), scored(MODELS), param=("calibration.sure_accuracy", 0.7)),
-    Change("shortcut parameter", each("shortcut", MODELS), scored(MODELS), param=("shortcut.pause_db", 20.0)),
+    Change(
+        "calibration",
+        each("evaluate", MODELS),
+        scored(MODELS) - each("shortcut", MODELS),
+        param=("calibration.sure_accuracy", 0.7),
+    ),
+    Change("shortcut parameter", each("shortcut", MODELS), PROBES, param=("shortcut.pause_db", 20.0)),
     Change("export code", each("bundle", MODELS), each("bundle", MODELS) | {"track"}, files=("ser/export.py",)),
     Change("tracking code", {"track"}, {"track"}, files=("ser/tracking.py", "ser/figures.py")),
     Change(
