@@ -157,7 +157,7 @@ class _Conversation:
             return await self._close(RESTART, str(error))
         except SerError as error:
             return await self._close(INVALID, str(error))
-        except Exception:
+        except Exception:  # whatever the defect, the client is told before it goes on up to the log
             await self._close(INTERNAL, "A defect of the server; its log says more.")
             raise
 
