@@ -16,6 +16,8 @@ from ser.bootstrap import SpeakerBootstrap, interval, two_sided_p
 from ser.errors import SerError
 from ser.evaluation import rounded
 
+_SCORES = ("uar", "uar_low", "uar_high", "accuracy", "macro_f1")
+
 
 class ComparisonError(SerError):
     """The models were not scored on the same clips, or have no validation score to choose by."""
@@ -39,8 +41,9 @@ def compare(
     return rounded(
         {
             "best": max(validation, key=lambda model: validation[model]),
+            "models": {model: dict(metrics[model]["model"]) for model in predictions},
             "validation": {model: {"uar": value} for model, value in validation.items()},
-            "test": {model: _test_uars(metrics[model]["test"]) for model in predictions},
+            "test": {model: _test_scores(metrics[model]["test"]) for model in predictions},
             "pairs": {
                 f"{second}_minus_{first}": _difference(tests[first], tests[second], bootstrap)
                 for first, second in combinations(tests, 2)
@@ -49,6 +52,27 @@ def compare(
             "test_speakers_heard_in_training": max(node["test_speakers_heard_in_training"] for node in metrics.values()),
         }
     )
+
+
+def as_table(comparison: Mapping[str, Any]) -> pd.DataFrame:
+    """The comparison as one long table, a row a model and part of the test clips, for spreadsheets and DVC's plots.
+
+    Columns: model, corpus (of the clips, or what is averaged over), the test scores as shares of one, validation_uar,
+    parameters and size_bytes of the model, chosen (1 for the model that validation chooses).
+    """
+    rows = [
+        {
+            "model": model,
+            "corpus": _heading(part),
+            **{name: scores.get(name, np.nan) for name in _SCORES},
+            "validation_uar": comparison["validation"][model]["uar"],
+            **comparison["models"][model],
+            "chosen": int(model == comparison["best"]),
+        }
+        for model, parts in comparison["test"].items()
+        for part, scores in parts.items()
+    ]
+    return pd.DataFrame(rows)
 
 
 def as_markdown(comparison: Mapping[str, Any]) -> str:
@@ -67,9 +91,20 @@ def as_markdown(comparison: Mapping[str, Any]) -> str:
         lines.append(f"Interval too narrow, a corpus has one test speaker and its clips are redrawn instead: {named}.")
     lines += [f"Chosen on validation: {comparison['best']}.", ""]
     lines += _table(
-        ["model", "validation, mean of corpora", *map(_heading, parts)],
+        ["model", "parameters", "size, MB", "validation, mean of corpora", *map(_heading, parts)],
         [
-            [model, f"{100 * comparison['validation'][model]['uar']:.1f}", *(_cell(scores[part]) for part in parts)]
+            [
+                *(model, *_sizes(comparison["models"][model]), f"{100 * comparison['validation'][model]['uar']:.1f}"),
+                *(_cell(scores[part]) for part in parts),
+            ]
+            for model, scores in comparison["test"].items()
+        ],
+    )
+    lines += ["", "All clips, accuracy and macro F1:", ""]
+    lines += _table(
+        ["model", "accuracy", "macro F1"],
+        [
+            [model, *(f"{100 * scores['overall'][name]:.1f}" for name in ("accuracy", "macro_f1"))]
             for model, scores in comparison["test"].items()
         ],
     )
@@ -94,9 +129,9 @@ def _validation_uar(model: str, metrics: Mapping[str, Any]) -> float:
         ) from None
 
 
-def _test_uars(test: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """UAR with its interval: mean over corpora, all clips pooled, then corpus by corpus."""
-    kept = ("uar", "uar_low", "uar_high", "interval_over_clips")
+def _test_scores(test: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """UAR with its interval, accuracy and macro F1: mean over corpora, all clips pooled, then corpus by corpus."""
+    kept = (*_SCORES, "interval_over_clips")
     parts = {"macro_over_corpora": test["macro_over_corpora"], "overall": test["overall"], **test["corpora"]}
     return {part: {name: scores[name] for name in kept if name in scores} for part, scores in parts.items()}
 
@@ -155,6 +190,10 @@ def _heading(part: str) -> str:
 
 def _cell(scores: Mapping[str, float]) -> str:
     return f"{100 * scores['uar']:.1f} ({100 * scores['uar_low']:.1f} to {100 * scores['uar_high']:.1f})"
+
+
+def _sizes(model: Mapping[str, int]) -> tuple[str, str]:
+    return f"{model['parameters']:,}", f"{model['size_bytes'] / 1e6:.2f}"
 
 
 def _pair_cell(scores: Mapping[str, float]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ser.features import Clip, Features
 from ser.speaker import EnrolledFeatures
-from ser.trained import load_description, load_model
+from ser.trained import load_description, load_model, weights_file
 from ser.windows import windows
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Scorer:
         self.description = load_description(model_dir)
         self.model = load_model(model_dir)
         self.features = Features(features_dir)
+        self.size = {"parameters": self.model.count_params(), "size_bytes": weights_file(model_dir).stat().st_size}
 
     @property
     def can_enrol(self) -> bool:

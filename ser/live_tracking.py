@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 PARENT = "mlflow.parentRunId"
+TRAIN_TIME = "train_s"
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +41,10 @@ class LiveRun:
         if self._client and epoch not in self._epochs_logged:
             self._attempt(lambda: log_metrics(self._client, self._run_id, [(epoch, values)]))
 
-    def finish(self) -> None:
-        """Mark the run finished."""
+    def finish(self, train_s: float) -> None:
+        """Mark the run finished, and log how long the training took unless it went on after a kill."""
+        if self._client and not self._epochs_logged:
+            self._attempt(lambda: log_metrics(self._client, self._run_id, [(0, {TRAIN_TIME: train_s})]))
         if self._client:
             self._attempt(lambda: self._client.set_terminated(self._run_id))
 

@@ -15,6 +15,7 @@ from ser.audio import AudioError, AudioParams
 from ser.bundle import GRAPH, BundleError, read_bundle
 from ser.calibration import Calibration
 from ser.descriptors import Descriptors, DescriptorsError
+from ser.heap import keep_freed_memory
 from ser.prediction import Prediction
 from ser.profile import FEWEST_CLIPS, Profile, ProfileError
 from ser.prosodic_frontend import ProsodicFrontEnd
@@ -66,6 +67,7 @@ class Predictor:
         """
         import onnxruntime
 
+        keep_freed_memory()
         description = read_bundle(folder)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -118,6 +118,7 @@ class Prosody:
     voicing_threshold: float
     minimum_voiced_s: float
     formant_ceiling_hz: float
+    formant_step_s: float
     level_floor_hz: float
     speech_gate_db: float
     pause_gate_db: float
@@ -264,7 +265,7 @@ class Prosody:
     def _formants(self, sound: "parselmouth.Sound", times: np.ndarray) -> tuple[float, ...]:
         """Burg formants in voiced frames; one ceiling for all, because the speaker's sex is not known."""
         low = _at_most(sound, round(2 * self.formant_ceiling_hz))  # Praat would resample too, but takes twice as long in all
-        formants = low.to_formant_burg(self.step_s, 5.0, self.formant_ceiling_hz, 0.025, 50.0)
+        formants = low.to_formant_burg(self.formant_step_s, 5.0, self.formant_ceiling_hz, 0.025, 50.0)
         frequency = [_at(formants.get_value_at_time, n, times) for n in _FORMANTS]
         bandwidth = [_at(formants.get_bandwidth_at_time, n, times) for n in _FORMANTS]
         spacing = (frequency[-1] - frequency[0]) / (len(_FORMANTS) - 1)

@@ -9,6 +9,7 @@ import json
 import math
 import re
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,12 +20,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ser.audio import to_float, to_int16
 from ser.bundle import GRAPH
 from ser.errors import SerError
 from ser.figures import draw_comparison, draw_model
 from ser.files import read_csv
-from ser.live_tracking import PARENT, flat, log_metrics, log_params, steps, surroundings, unadopted_runs
+from ser.live_tracking import PARENT, TRAIN_TIME, flat, log_metrics, log_params, steps, surroundings, unadopted_runs
 from ser.mlflow_connection import HOW_TO_LOG_LATER, TrackingError, connect, failures, reason, tracking_uri
+from ser.predictor import Predictor
+from ser.registry import register_winner
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,6 +39,7 @@ COMPLETE = "ser.complete"
 SUPERSEDED = "ser.superseded_by"
 SYNTHETIC = "synthetic demo voices"
 EXAMPLE_S, EXAMPLE_RATE_HZ = 0.5, 8000
+LATENCY, LATENCY_CLIP_S, LATENCY_RUNS = "latency_ms", 3.0, 15
 # what serving the logged model needs
 _REQUIREMENTS = (
     "audioread", "mlflow", "numpy", "onnxruntime", "pandas", "praat-parselmouth", "soundfile", "soxr",
@@ -147,10 +152,14 @@ def log_state(state: PipelineState) -> int:
     try:
         client, experiment_id = connect()
         parent = _parent(client, experiment_id, state)
+        children = {}
         for model in state.models:
-            done += _complete_child(client, experiment_id, parent.info.run_id, state, model)
+            child, n_filled = _complete_child(client, experiment_id, parent.info.run_id, state, model)
+            children[model.name], done = child.info.run_id, done + n_filled
             left.remove(model.name)
-        return done + _once(client, parent, lambda run_id: _fill_parent(client, run_id, state))
+        done += _once(client, parent, lambda run_id: _fill_parent(client, run_id, state, children))
+        best = next((model for model in state.models if model.name == state.comparison.get("best")), None)
+        return done + (register_winner(client, children[best.name], state, best) if best else 0)
     except failures() as error:
         raise TrackingError(f"not logged to MLflow: {', '.join(left)}: {reason(error)}; {HOW_TO_LOG_LATER}") from None
 
@@ -162,8 +171,10 @@ def _parent(client: "MlflowClient", experiment_id: str, state: PipelineState) ->
     return found[0] if found else client.create_run(experiment_id, tags=tags, run_name=name)
 
 
-def _complete_child(client: "MlflowClient", experiment_id: str, parent_id: str, state: PipelineState, model: TrainedModel) -> int:
-    """Take in the run that the training left, or make one; 1 if there was anything to do."""
+def _complete_child(
+    client: "MlflowClient", experiment_id: str, parent_id: str, state: PipelineState, model: TrainedModel
+) -> "tuple[Run, int]":
+    """Take in the run that the training left, or make one; with 1 if there was anything to do."""
     fingerprint = model.bundle["fingerprint"]
     children = client.search_runs([experiment_id], f"tags.`{PARENT}` = '{parent_id}' and tags.`ser.model` = '{model.name}'")
     children = [run for run in children if SUPERSEDED not in run.data.tags]
@@ -182,7 +193,7 @@ def _complete_child(client: "MlflowClient", experiment_id: str, parent_id: str, 
     for run in live:  # repeated by force, or killed and started over with other code: kept beside the run that counts
         client.set_tag(run.info.run_id, SUPERSEDED, child.info.run_id)
         client.set_tag(run.info.run_id, PARENT, parent_id)
-    return _once(client, child, lambda run_id: _fill_child(client, run_id, state, model))
+    return child, _once(client, child, lambda run_id: _fill_child(client, run_id, state, model))
 
 
 def _curves_agree(client: "MlflowClient", run: "Run", history: pd.DataFrame) -> bool:
@@ -217,6 +228,7 @@ def _fill_child(client: "MlflowClient", run_id: str, state: PipelineState, model
         client.log_artifacts(run_id, folder, "figures")
     if (model.folder / GRAPH).exists():
         _log_model(client, run_id, model)
+        log_metrics(client, run_id, [(0, {LATENCY: _latency_ms(model.folder)})])
     params_text = json.dumps(model.params, sort_keys=True)
     tags = {"ser.params_sha256": hashlib.sha256(params_text.encode()).hexdigest()}
     tags["ser.split_sha256"] = str(model.bundle.get("split_sha256", ""))
@@ -224,11 +236,15 @@ def _fill_child(client: "MlflowClient", run_id: str, state: PipelineState, model
     client.update_run(run_id, name=f"{model.name}{state.voices}")
 
 
-def _fill_parent(client: "MlflowClient", run_id: str, state: PipelineState) -> None:
+def _fill_parent(client: "MlflowClient", run_id: str, state: PipelineState, children: dict[str, str]) -> None:
     log_params(client, run_id, {"data": state.clip_counts})
     _log_numbers(client, run_id, {"comparison": state.comparison})
     _log_dataset(client, run_id, state)
     for path in state.comparison_files:
+        client.log_artifact(run_id, str(path))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "costs.csv"
+        _costs(client, state, children).to_csv(path, index=False, lineterminator="\n")
         client.log_artifact(run_id, str(path))
     scores = {name: parts["macro_over_corpora"] for name, parts in state.comparison.get("test", {}).items()}
     if scores:
@@ -239,6 +255,34 @@ def _fill_parent(client: "MlflowClient", run_id: str, state: PipelineState) -> N
     tags = {"ser.best_model": best.name, "ser.best_fingerprint": best.bundle["fingerprint"]} if best else {}
     texts = [path.read_text(encoding="utf-8") for path in state.comparison_files if path.suffix == ".md"]
     _set_tags(client, run_id, _common_tags(state) | tags | ({"mlflow.note.content": texts[0]} if texts else {}))
+
+
+def _costs(client: "MlflowClient", state: PipelineState, children: dict[str, str]) -> pd.DataFrame:
+    """What each model takes on this machine, beside its score; empty where it was not measured here.
+
+    Times differ from run to run, so they are kept here and not among the pipeline's results, which never do.
+    """
+    rows = []
+    for model in state.models:
+        measured = client.get_run(children[model.name]).data.metrics
+        sizes = model.metrics.get("model", {})
+        uar = state.comparison.get("test", {}).get(model.name, {}).get("macro_over_corpora", {}).get("uar")
+        times = {name: measured.get(name) for name in (TRAIN_TIME, LATENCY)}
+        rows.append({"model": model.name, "test_uar": uar, **sizes, **times})
+    return pd.DataFrame(rows)
+
+
+def _latency_ms(bundle: Path) -> float:
+    """Median time of one prediction of a clip of 3 s, after a first one that warms up."""
+    predictor = Predictor.load(bundle)
+    times_s = np.arange(round(LATENCY_CLIP_S * predictor.audio.sampling_rate_hz)) / predictor.audio.sampling_rate_hz
+    clip = to_float(to_int16(_buzz(times_s)))
+    took_s = []
+    for _ in range(1 + LATENCY_RUNS):
+        start = time.perf_counter()
+        predictor.predict(clip)
+        took_s.append(time.perf_counter() - start)
+    return 1000 * float(np.median(took_s[1:]))
 
 
 def _common_tags(state: PipelineState) -> dict[str, str]:
@@ -336,8 +380,13 @@ def _signature(emotions: list[str]) -> "ModelSignature":
     return ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec("float", emotion) for emotion in emotions]))
 
 
+def _buzz(times_s: np.ndarray) -> np.ndarray:
+    """A voice-like tone at 150 Hz."""
+    return sum(np.sin(2 * np.pi * 150 * n * times_s) / n for n in range(1, 20)) / 10
+
+
 def _example() -> pd.DataFrame:
     """A buzz at 150 Hz: MLflow asks the model about it once, and shows it as a request to send."""
     times_s = np.arange(round(EXAMPLE_S * EXAMPLE_RATE_HZ)) / EXAMPLE_RATE_HZ
-    samples = sum(np.sin(2 * np.pi * 150 * n * times_s) / n for n in range(1, 20)) / 10
+    samples = _buzz(times_s)
     return pd.DataFrame({"samples": [[round(float(x), 4) for x in samples]], "sampling_rate_hz": [EXAMPLE_RATE_HZ]})

@@ -80,19 +80,24 @@ class FittedModel:
         return stored + sum(len(attribute.floats) for node in graph.node for attribute in node.attribute)
 
 
+def weights_file(folder: Path) -> Path:
+    """The file of a trained model that holds its weights, whichever kind it is."""
+    return folder / (FITTED if (folder / FITTED).exists() else NETWORK)
+
+
 def load_model(folder: Path) -> "keras.Model | FittedModel":
     """The model in a folder, for inference or, if it is a network, as a part of another.
 
     Raises:
         TrainedModelError: the archive is missing or cannot be read.
     """
-    if (folder / FITTED).exists():
-        return _load_fitted(folder / FITTED)
+    path = weights_file(folder)
+    if path.name == FITTED:
+        return _load_fitted(path)
     import keras
 
     import ser.layers  # noqa: F401 - registers our layers by name
 
-    path = folder / NETWORK
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:

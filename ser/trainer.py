@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,13 +79,14 @@ class Trainer:
             figures = ", ".join(f"{key} {value:.4f}" for key, value in values.items() if key != "epoch")
             logger.info("%s epoch %d/%d: %s", self.name, epoch, self.training.epochs, figures)
 
+        start = time.perf_counter()
         resume = resume_dir / self.name / f"{fingerprint[:16]}-{_code_hash(self.architecture)}.npz"
         if network is None:
             model, history = self._fit(batches, chooser, report)
         else:
             model, history = network, fit(network, batches, chooser, self.training, resume, report)
         logger.info("%s: %d weights", self.name, model.count_params())
-        live.finish()
+        live.finish(time.perf_counter() - start)
         self._write(out, model, history, fingerprint, features, train, cleaned)
         forget(resume)
 

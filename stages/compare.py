@@ -7,16 +7,16 @@ from pathlib import Path
 
 from ser.bootstrap import SpeakerBootstrap
 from ser.chosen import Chosen
-from ser.comparison import as_markdown, compare
-from ser.files import read_csv, replacing, write_json
+from ser.comparison import as_markdown, as_table, compare
+from ser.files import read_csv, replacing, write_csv, write_json
 from ser.params import load_params
 from stages.running import run
 
 
 def main() -> None:
-    """Write the comparison as JSON and as a Markdown table."""
+    """Write the comparison as JSON, as a table for machines and as tables for people."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("predictions_dir", "metrics_dir", "comparison_json", "comparison_md"):
+    for name in ("predictions_dir", "metrics_dir", "comparison_json", "comparison_csv", "comparison_md"):
         parser.add_argument(name, type=Path)
     parser.add_argument("models", nargs="*", help="names, such as: cnn hybrid; those of params.yaml by default")
     args = parser.parse_args()
@@ -28,6 +28,7 @@ def main() -> None:
     comparison = compare(predictions, metrics, bootstrap)
 
     write_json(args.comparison_json, comparison)
+    write_csv(args.comparison_csv, as_table(comparison))
     with replacing(args.comparison_md) as temporary:
         temporary.write_text(as_markdown(comparison), encoding="utf-8")
     best = comparison["best"]

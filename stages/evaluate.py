@@ -36,6 +36,7 @@ def main() -> None:
     predictions = predictions_table(held_out, scorer.probabilities(_clips(held_out)), emotions)
     metrics = evaluate(clips, predictions, emotions, bootstrap=bootstrap, synthetic=synthetic)
     metrics["calibration"] = calibration_scores(predictions, emotions, calibration)
+    metrics["model"] = scorer.size
     if scorer.can_enrol:
         test = held_out[held_out["split"] == "test"]
         known = scorer.probabilities(_clips(test), test["speaker"].tolist(), enrolment)

@@ -14,6 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from ser import demo_voice
 
+pytestmark = pytest.mark.slow  # each test runs the whole page
+
 ROOT = Path(__file__).parents[1]
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprised")
 N_FRAMES, N_STEPS = 64, 16
@@ -194,14 +196,12 @@ def test_one_clip_gets_verdict_and_pictures(page):
     assert not page.error
 
 
-@pytest.mark.slow
 def test_an_unsure_answer_says_so(models):
     make_bundle(models / "first", unsure_below=0.999)
     text = text_of(upload(opened(), ("hello.wav", spoken())))
     assert "## unsure" in text and "Nearest is" in text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "said"),
     [
@@ -231,14 +231,12 @@ def test_many_files_make_a_table_with_the_true_emotion_of_a_known_corpus(page):
     assert "of 1 right" in text_of(page)
 
 
-@pytest.mark.slow
 def test_without_known_names_there_is_no_accuracy(page):
     upload(page, ("one.wav", spoken()), ("two.wav", spoken("sad")))
     assert "True emotion" not in page.dataframe[0].value
     assert "accuracy" not in text_of(page)
 
 
-@pytest.mark.slow
 def test_the_chosen_clip_is_the_one_shown(page):
     upload(page, ("one.wav", spoken()), ("two.wav", spoken("sad")))
     assert "**one\\.wav**" in text_of(page)
@@ -246,7 +244,6 @@ def test_the_chosen_clip_is_the_one_shown(page):
     assert "**two\\.wav**" in text_of(page) and "**one\\.wav**" not in text_of(page)
 
 
-@pytest.mark.slow
 def test_two_models_stand_side_by_side(models):
     make_bundle(models / "first", with_prosody=False)
     make_bundle(models / "second", synthetic=True)
@@ -262,7 +259,6 @@ def test_a_model_of_demo_voices_is_flagged(models):
     assert "synthetic demo voices" in opened().warning[0].value
 
 
-@pytest.mark.slow
 def test_a_long_recording_gets_a_timeline(page):
     upload(page, ("long.wav", long_speech()))
     text = text_of(page)
@@ -271,7 +267,6 @@ def test_a_long_recording_gets_a_timeline(page):
     assert verdicts and all(set(stretch) <= {*EMOTIONS, "unsure", "nobody speaks"} for stretch in verdicts)
 
 
-@pytest.mark.slow
 def test_a_short_one_gets_none(page):
     assert "Over time" not in text_of(upload(page, ("hello.wav", spoken())))
 
@@ -294,7 +289,6 @@ def test_an_enrolled_voice_changes_the_answer(page):
     assert verdict() == alone and not page.success
 
 
-@pytest.mark.slow
 def test_two_clips_are_too_few_for_a_voice_and_a_bad_one_is_named(page):
     upload(page, voice=[*neutral_clips(2), ("bad.wav", b"no")])
     assert "2 usable so far; at least 3" in page.info[0].value
@@ -302,7 +296,6 @@ def test_two_clips_are_too_few_for_a_voice_and_a_bad_one_is_named(page):
     assert not page.success
 
 
-@pytest.mark.slow
 def test_a_model_that_cannot_know_a_voice_says_so_and_still_answers(models):
     make_bundle(models / "first", with_prosody=False)
     page = upload(opened(), ("hello.wav", spoken()), voice=neutral_clips(3))
@@ -310,7 +303,6 @@ def test_a_model_that_cannot_know_a_voice_says_so_and_still_answers(models):
     assert " probable" in text_of(page)
 
 
-@pytest.mark.slow
 def test_what_stands_out_is_told_against_enough_other_clips(page):
     others = [(f"{n}.wav", spoken("neutral", take=n)) for n in range(5)]
     upload(page, ("loud.wav", spoken("angry")), *others)

@@ -11,6 +11,8 @@ import pytest
 
 from ser.cli import workers
 
+pytestmark = pytest.mark.slow  # processes are started and killed
+
 ROOT = Path(__file__).parents[1]
 
 

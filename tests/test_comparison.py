@@ -47,7 +47,8 @@ def scored(strength: float, *, validation_strength: float | None = None, noise: 
     logits[np.arange(len(CLIPS)), CLIPS["emotion"].map(EMOTIONS.index)] += strengths
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     predictions = predictions_table(CLIPS, probabilities, EMOTIONS)
-    return predictions, evaluate(CLIPS, predictions, EMOTIONS, bootstrap=BOOTSTRAP, synthetic=synthetic)
+    metrics = evaluate(CLIPS, predictions, EMOTIONS, bootstrap=BOOTSTRAP, synthetic=synthetic)
+    return predictions, metrics | {"model": {"parameters": 1234567, "size_bytes": 5_000_000}}
 
 
 def comparison(**models):
@@ -142,7 +143,7 @@ def test_markdown_title_does_not_claim_a_disjoint_split_when_speakers_were_heard
     assert "heard in training: 4." in text
 
 
-def test_stage_writes_json_and_markdown(tmp_path, monkeypatch):
+def test_stage_writes_the_comparison_in_three_forms(tmp_path, monkeypatch):
     import stages.compare
 
     models = {"cnn": scored(0.5), "hybrid": scored(1.0), "prosody": scored(0.2)}
@@ -153,9 +154,14 @@ def test_stage_writes_json_and_markdown(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text("evaluate: {n_bootstrap: 500, seed: 1}\n" + chosen)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SER_PARAMS", raising=False)
-    monkeypatch.setattr(sys, "argv", ["compare", "predictions", "metrics", "c.json", "c.md"])
+    monkeypatch.setattr(sys, "argv", ["compare", "predictions", "metrics", "c.json", "c.csv", "c.md"])
     stages.compare.main()
     written = json.loads((tmp_path / "c.json").read_text())
     assert written == comparison(**models)
     assert set(written["pairs"]) == {"hybrid_minus_cnn", "prosody_minus_cnn", "prosody_minus_hybrid"}
-    assert "| prosody |" in (tmp_path / "c.md").read_text()
+    assert "| prosody | 1,234,567 | 5.00 |" in (tmp_path / "c.md").read_text()
+    table = pd.read_csv(tmp_path / "c.csv").set_index(["model", "corpus"])
+    assert table.loc[("prosody", "one"), "uar"] == written["test"]["prosody"]["one"]["uar"]
+    assert table.loc[("hybrid", "all clips"), "macro_f1"] == written["test"]["hybrid"]["overall"]["macro_f1"]
+    assert set(table.index.get_level_values("model")[table["chosen"] == 1]) == {written["best"]}
+    assert (table["parameters"] == 1234567).all()

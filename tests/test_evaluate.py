@@ -236,7 +236,7 @@ def test_enrolled_scores_are_by_corpus_and_their_mean(clips):
 class Guesser:
     """Stands for a trained network: guesses by id, and closer to the truth where it knows the speakers."""
 
-    can_enrol, asked = True, None
+    can_enrol, asked, size = True, None, {"parameters": 7, "size_bytes": 28}
 
     def __init__(self, model_dir, features_dir):
         self.description = {"emotions": list(EMOTIONS)}
@@ -270,7 +270,7 @@ def stage(tmp_path, monkeypatch, clips):
 
 def test_stage_writes_metrics_predictions_and_plots(stage, clips):
     metrics = json.loads((stage / "metrics" / "cnn.json").read_text())
-    assert metrics["synthetic_demo_voices"] == 1
+    assert metrics["synthetic_demo_voices"] == 1 and metrics["model"] == Guesser.size
     predictions = read_csv(stage / "predictions" / "cnn.csv")
     assert list(predictions) == ["id", "corpus", "speaker", "split", "emotion", "predicted", *(f"p_{e}" for e in EMOTIONS)]
     assert set(predictions["split"]) == {"validation", "test"}

@@ -6,10 +6,11 @@ import pytest
 
 from tests import fuzzing
 
+pytestmark = pytest.mark.slow  # each case runs in a process of its own
+
 N = int(os.environ.get("SER_FUZZ", "2000"))
 
 
-@pytest.mark.slow
 def test_damaged_files_are_refused_or_decoded_without_a_crash_or_a_hang():
     outcome = fuzzing.run(N, seed=2)
     print(f"\n{outcome.n} cases, slowest {outcome.slowest_s:.2f} s, peak {outcome.peak_mib:.0f} MiB")

@@ -21,6 +21,7 @@ PROSODY = Prosody(
     voicing_threshold=0.45,
     minimum_voiced_s=0.05,
     formant_ceiling_hz=5500.0,
+    formant_step_s=0.02,
     level_floor_hz=50.0,
     speech_gate_db=40.0,
     pause_gate_db=25.0,

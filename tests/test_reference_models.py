@@ -29,6 +29,8 @@ from ser.trainer import Trainer
 from ser.training import TrainParams
 from tests import tiny
 
+pytestmark = pytest.mark.slow  # every graph takes seconds to make
+
 EMOTIONS = ("neutral", "happy", "sad")
 SIZES = {
     "dnn_pca": {"variance": 0.95, "units": (8, 4), "dropout": 0.1},
@@ -47,20 +49,13 @@ CLASSICAL = {"random_forest", "svm", "knn"}
 KINDS = ("r0", "r2", "r2_mfcc", "r2_mfcc_mean", "r3", "r4")
 N_FRAMES = 12  # the clips have eleven
 TAKES = 5
-QUICK = {"dnn_pca", "knn"}  # one of each kind; every graph takes seconds to make
-
-
-def cases(*names):
-    return pytest.mark.parametrize("name", [pytest.param(one, marks=() if one in QUICK else pytest.mark.slow) for one in names])
-
-
-each_model = cases(*SIZES)
+each_model = pytest.mark.parametrize("name", SIZES)
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """No MLflow, and no graph for a few steps."""
-    live = SimpleNamespace(log=lambda *_: None, finish=lambda: None)
+    live = SimpleNamespace(log=lambda *_: None, finish=lambda _: None)
     monkeypatch.setattr("ser.trainer.LiveRun", SimpleNamespace(start=lambda *_: live))
     tensorflow.config.run_functions_eagerly(True)
     yield
@@ -167,7 +162,7 @@ def test_a_model_is_trained_stored_exported_and_answers_alike_everywhere(project
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-@cases("dnn_pca", "gru", "svm", "knn")
+@pytest.mark.parametrize("name", ["dnn_pca", "gru", "svm", "knn"])
 def test_training_and_exporting_again_give_the_same_bytes(project, trained, name, tmp_path):
     once, again = trained(name), train(project, name, tmp_path)
     for path in sorted(once.iterdir()):
@@ -179,7 +174,7 @@ def test_training_and_exporting_again_give_the_same_bytes(project, trained, name
     assert graphs[0] == graphs[1]
 
 
-@cases("ann_select", "rnn", "conv1d", "random_forest")
+@pytest.mark.parametrize("name", ["ann_select", "rnn", "conv1d", "random_forest"])
 def test_a_bundle_answers_a_signal_as_the_pipeline_answers_its_stored_features(project, trained, name, tmp_path):
     folder = trained(name)
     write_bundle(folder, tiny.METRICS, tiny.making(), tmp_path / name)
@@ -205,7 +200,7 @@ def test_without_librosa_such_a_bundle_is_refused_with_the_way_out(trained, tmp_
         Predictor.load(tmp_path / "knn")
 
 
-@cases("dnn_pca", "ann_select", "cnn_lstm", "cnn1d", "random_forest", "svm", "knn")
+@pytest.mark.parametrize("name", ["dnn_pca", "ann_select", "cnn_lstm", "cnn1d", "random_forest", "svm", "knn"])
 def test_nothing_is_learned_from_clips_held_out(project, trained, rows, name, tmp_path):
     """Other values of the clips held out change no weight; other values of a training clip do."""
     (kind,) = load_architecture(name).INPUTS

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,7 +26,10 @@ from ser.tracking import SUPERSEDED, StateError, log_state, read_state
 from stages import track
 from tests.tiny import EMOTIONS, RATE_HZ, speech
 
+pytestmark = pytest.mark.slow  # a database of MLflow is set up
+
 FINGERPRINTS = {"cnn": "c" * 64, "hybrid": "b" * 64}
+METRICS = {"test": {"overall": {"uar": 0.55, "n": 9}}, "synthetic_demo_voices": 1}
 EPOCHS = [(1, 2.0), (2, 1.5), (3, 1.25)]
 
 
@@ -160,7 +164,7 @@ def test_a_resumed_training_goes_on_in_its_run(database):
 
 def test_a_training_of_another_fingerprint_is_another_run(database):
     _train("cnn", EPOCHS)
-    LiveRun.start("cnn", "f" * 64, {}).finish()
+    LiveRun.start("cnn", "f" * 64, {}).finish(1.0)
     assert len(_runs()) == 2
 
 
@@ -224,7 +228,6 @@ def test_the_stage_writes_content_only(database, results, monkeypatch, caplog):
     assert json.loads((results / "tracked.json").read_text()) == {"state": _state(results).sha256, "models": ["cnn", "hybrid"]}
 
 
-@pytest.mark.slow  # it waits for the time-out
 def test_without_a_server_the_stage_says_what_is_not_logged_and_ends_well(results, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     started = time.monotonic()
@@ -247,7 +250,6 @@ def test_without_a_server_training_goes_on_after_one_warning(monkeypatch, caplog
     assert "without live curves" in record.message and "make track" in record.message
 
 
-@pytest.mark.slow  # it waits for the time-out
 def test_a_server_that_never_answers_is_left_after_a_few_seconds(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
@@ -266,7 +268,7 @@ def test_a_failure_while_training_stops_the_curves_not_the_training(database, ca
     with caplog.at_level(logging.WARNING, logger="ser"):
         live.log(2, {"loss": 1.5})
         live.log(3, {"loss": 1.25})
-        live.finish()
+        live.finish(1.0)
     assert len([record for record in caplog.records if record.name == "ser.live_tracking"]) == 1
 
 
@@ -302,7 +304,6 @@ def test_missing_results_are_named(results):
         _state(results)
 
 
-@pytest.mark.slow
 def test_the_model_is_logged_once_and_predicts_from_mlflow_alone(database, results, tiny_bundle):
     _put_bundle(tiny_bundle, results / "models/cnn")
     log_state(_state(results))
@@ -329,7 +330,52 @@ def test_the_model_is_logged_once_and_predicts_from_mlflow_alone(database, resul
     assert len(_logged_models(children["cnn"])) == 1
 
 
-@pytest.mark.slow
+def test_the_winner_takes_the_alias_only_from_what_it_beats_on_the_same_split(database, results, tiny_bundle, caplog):
+    def logged(fingerprint: str, validation_uar: float, split: str = "d" * 64, synthetic: int = 0) -> int:
+        _write_model(results, "hybrid", fingerprint * 64)
+        bundle = json.loads((results / "models/hybrid/bundle.json").read_text())
+        _write_json(results / "models/hybrid/bundle.json", bundle | {"split_sha256": split})
+        _put_bundle(tiny_bundle, results / "models/hybrid")
+        for model in FINGERPRINTS:
+            path = results / f"metrics/{model}.json"
+            _write_json(path, json.loads(path.read_text()) | {"synthetic_demo_voices": synthetic})
+        comparison = json.loads((results / "metrics/comparison.json").read_text())
+        comparison["validation"]["hybrid"]["uar"] = validation_uar
+        _write_json(results / "metrics/comparison.json", comparison)
+        return log_state(_state(results))
+
+    def holder(name: str = "ser"):
+        version = connect()[0].get_model_version_by_alias(name, "champion")
+        return version.tags["ser.fingerprint"][0], int(version.version), version.tags["ser.model"]
+
+    assert logged("1", 0.6) == 4, "two models, their parent and a version"
+    assert holder() == ("1", 1, "hybrid")
+    assert log_state(_state(results)) == 0
+    logged("2", 0.55)
+    assert holder() == ("1", 1, "hybrid"), "worse on validation"
+    logged("3", 0.65)
+    assert holder() == ("3", 2, "hybrid")
+    logged("4", 0.99, split="e" * 64)
+    assert holder() == ("3", 2, "hybrid") and "another split" in caplog.text
+    logged("5", 0.99, synthetic=1)
+    assert holder() == ("3", 2, "hybrid") and holder("ser-demo") == ("5", 1, "hybrid")
+    answer = mlflow.pyfunc.load_model("models:/ser@champion").predict(
+        [{"samples": speech(0.8).tolist(), "sampling_rate_hz": RATE_HZ}]
+    )
+    assert list(answer.columns) == list(EMOTIONS)
+
+
+def test_costs_stand_beside_the_scores(database, results, tiny_bundle):
+    _train("hybrid", EPOCHS)
+    _put_bundle(tiny_bundle, results / "models/hybrid")
+    log_state(_state(results))
+    parent, children = _tree()
+    table = pd.read_csv(connect()[0].download_artifacts(parent.info.run_id, "costs.csv")).set_index("model")
+    assert table.loc["hybrid", "train_s"] == 1.0 and table.loc["hybrid", "latency_ms"] > 0
+    assert table.loc["hybrid", "parameters"] == 1000 and table.loc["hybrid", "test_uar"] == 0.55
+    assert table.loc["cnn", ["train_s", "latency_ms"]].isna().all(), "neither trained here nor exported"
+
+
 def test_a_real_server_with_a_database_holds_the_same(empty_database, results, tiny_bundle, tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -385,7 +431,7 @@ def _write_model(root: Path, model: str, fingerprint: str) -> None:
     _write_json(folder / "params.json", {"train": {"learning_rate": 0.001, "epochs": 3}, "units": [8, 16]})
     history = pd.DataFrame(EPOCHS, columns=["epoch", "loss"]).assign(validation_uar=[0.3, 0.4, 0.5])
     history.to_csv(folder / "history.csv", index=False)
-    _write_json(root / f"metrics/{model}.json", {"test": {"overall": {"uar": 0.55, "n": 9}}, "synthetic_demo_voices": 1})
+    _write_json(root / f"metrics/{model}.json", {**METRICS, "model": {"parameters": 1000, "size_bytes": 4000}})
     pd.DataFrame({"actual": emotions, "happy": [0.9, 0.4], "sad": [0.1, 0.6]}).to_csv(plots / "confusion_matrix.csv", index=False)
     roc = pd.DataFrame({"emotion": ["happy"] * 3, "fpr": [0.0, 0.2, 1.0], "tpr": [0.0, 0.7, 1.0]})
     roc.to_csv(plots / "roc.csv", index=False)
@@ -412,7 +458,7 @@ def _train(model: str, epochs: list[tuple[int, float]]) -> None:
     live = LiveRun.start(model, FINGERPRINTS[model], {"train": {"learning_rate": 0.001}, "units": (8, 16)})
     for epoch, loss in epochs:
         live.log(epoch, {"loss": loss})
-    live.finish()
+    live.finish(1.0)
 
 
 def _stage_arguments(root: Path) -> list[str]:

@@ -55,7 +55,7 @@ def live(monkeypatch):
         if epoch == live.kill_at:
             raise Killed
 
-    live.log, live.finish = log, lambda: setattr(live, "finished", True)
+    live.log, live.finish = log, lambda train_s: setattr(live, "finished", True)
     monkeypatch.setattr("ser.trainer.LiveRun", SimpleNamespace(start=start))
     tensorflow.config.run_functions_eagerly(True)  # few steps: building graphs would take most of the time
     yield live
@@ -140,6 +140,7 @@ def test_a_run_leaves_a_complete_folder_and_nothing_else(project, live, caplog):
     assert "prosody epoch 2/2: loss" in caplog.text
 
 
+@pytest.mark.slow  # several trainings
 def test_two_trainings_are_equal_bytes_even_if_one_was_killed(project, live):
     once = contents(train(project, "cnn", epochs=1))
     live.kill_at = 1
@@ -152,6 +153,7 @@ def test_two_trainings_are_equal_bytes_even_if_one_was_killed(project, live):
     assert live.epochs == [1]
 
 
+@pytest.mark.slow  # several trainings
 def test_a_state_left_by_other_settings_is_not_taken_up(project, live):
     once = contents(train(project, "prosody", epochs=1))
     live.kill_at = 1
@@ -162,6 +164,7 @@ def test_a_state_left_by_other_settings_is_not_taken_up(project, live):
     assert not (project / "resume/prosody").exists()
 
 
+@pytest.mark.slow  # several trainings
 def test_the_statistics_are_of_the_training_clips_alone(project):
     before = load_model(train(project, "prosody", epochs=1)).get_layer("standardise_prosody")
     rows = read_csv(project / "cleaned.csv").query("split == 'train'")
@@ -198,6 +201,7 @@ def bases(project):
     return models
 
 
+@pytest.mark.slow  # several trainings
 def test_the_hybrid_builds_on_the_trained_models_beside_it(project, bases):
     out = train(project, "hybrid", epochs=1, train_bases=False)
     hybrid = load_model(out)
@@ -216,6 +220,7 @@ def test_the_hybrid_builds_on_the_trained_models_beside_it(project, bases):
     assert scorer.probabilities([Clip(row["id"], row["corpus"])]).sum() == pytest.approx(1.0)
 
 
+@pytest.mark.slow  # several trainings
 def test_another_base_is_another_training(project, bases, live):
     live.kill_at = 0
 

@@ -201,6 +201,7 @@ def test_the_rate_shrinks_for_each_plateau_of_the_validation_loss():
     assert rate_after_plateaus([{"epoch": n} for n in range(9)], params) == 1.0, "no validation, no plateau"
 
 
+@pytest.mark.slow  # several trainings
 def test_a_plateau_schedule_is_followed_also_after_a_kill(train, tmp_path):
     params = settings(epochs=6, schedule="plateau", plateau_patience=1, plateau_factor=0.5, learning_rate=0.5, average=0.0)
     _, history = train(tmp_path / "a.npz", params)
@@ -220,6 +221,7 @@ def test_a_plateau_schedule_is_followed_also_after_a_kill(train, tmp_path):
     assert train(tmp_path / "b.npz", params)[1] == history
 
 
+@pytest.mark.slow  # several trainings
 def test_each_optimizer_learns_and_is_another(train, tmp_path):
     ends = {}
     for name in ("adamw", "adam", "rmsprop"):
