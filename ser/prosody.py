@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ser.smoothing import prominent_peaks
+from ser.tracks import mean, median, percentiles, sd, slope
 
 if TYPE_CHECKING:
     import parselmouth
@@ -147,7 +149,7 @@ class Prosody:
             return values
         signal = signal - signal.mean(dtype=np.float64)
         times, level = self._level_curve(signal)
-        loud = np.percentile(level, 95)
+        loud = percentiles(level, (95,))[0]
         if loud <= _SILENT_DB + 1:
             return values
         in_span = _between_first_and_last(level > loud - self.speech_gate_db)
@@ -204,7 +206,7 @@ class Prosody:
         floor, ceiling = self.search_floor_hz, self.search_ceiling_hz
         wide = self._track(_at_most(sound, _FIRST_PASS_HZ), _FIRST_PASS_STEP_S, floor, ceiling).selected_array["frequency"]
         if (voiced := wide[wide > 0]).size:
-            q25, q75 = np.percentile(voiced, (25, 75))
+            q25, q75 = percentiles(voiced, (25, 75))
             floor = max(self.floor_factor * q25, floor)
             ceiling = min(self.ceiling_factor * q75, ceiling)
         return self._track(sound, self.step_s, floor, ceiling)
@@ -228,36 +230,36 @@ class Prosody:
         return (
             *_distribution(hz),
             *_distribution(st),
-            _slope(t, hz),
-            _slope(t, st),
+            slope(t, hz),
+            slope(t, st),
             _curve(t, st),
-            float(st[-fifth:].mean() - st[:fifth].mean()),
+            mean(st[-fifth:]) - mean(st[:fifth]),
             _position(t, int(np.argmax(st))),
-            _mean(rising),
-            _mean(falling),
-            _mean(delta[rising]),
-            _mean(delta[falling]),
-            _mean(np.abs(delta)),
-            _sd(delta),
-            _mean(np.abs(delta2)),
+            mean(rising),
+            mean(falling),
+            mean(delta[rising]),
+            mean(delta[falling]),
+            mean(np.abs(delta)),
+            sd(delta),
+            mean(np.abs(delta2)),
         )
 
     def _level(
         self, times: np.ndarray, level: np.ndarray, voiced_times: np.ndarray, voiced_level: np.ndarray, f0: np.ndarray
     ) -> tuple[float, ...]:
         """Two absolute levels; everything else is relative to the mean, so that the recording gain does not enter."""
-        p5, p20, p50, p80, p95 = np.percentile(level - level.mean(), (5, 20, 50, 80, 95))
-        voiced_range = np.ptp(np.percentile(voiced_level, (5, 95))) if voiced_level.size else np.nan
+        p5, p20, p50, p80, p95 = percentiles(level - mean(level), (5, 20, 50, 80, 95))
+        voiced_range = np.ptp(percentiles(voiced_level, (5, 95))) if voiced_level.size else np.nan
         return (
-            float(level.mean()),
-            _mean(voiced_level),
-            _sd(level),
+            mean(level),
+            mean(voiced_level),
+            sd(level),
             *(p5, p20, p50, p80, p95, p95 - p5),
-            _slope(times, level),
-            _mean(np.abs(np.diff(level)) / self.step_s),
-            _sd(voiced_level),
+            slope(times, level),
+            mean(np.abs(np.diff(level)) / self.step_s),
+            sd(voiced_level),
             voiced_range,
-            _slope(voiced_times, voiced_level),
+            slope(voiced_times, voiced_level),
             _position(times, int(np.argmax(level))),
             _correlation(voiced_level, np.log(f0)),
         )
@@ -272,7 +274,7 @@ class Prosody:
         return (
             *(value for track in frequency for value in _mean_sd_median(track)),
             *(value for track in bandwidth for value in _mean_sd_median(track)),
-            _mean(spacing[np.isfinite(spacing)]),
+            mean(spacing[np.isfinite(spacing)]),
         )
 
     def _rhythm(
@@ -295,8 +297,8 @@ class Prosody:
             min(1.0, segments_s.sum() / speech_s),
             len(segments_s),
             len(segments_s) / speech_s,
-            _mean(segments_s),
-            _sd(segments_s),
+            mean(segments_s),
+            sd(segments_s),
             segments_s.max(initial=0.0) or np.nan,
             nuclei,
             nuclei / speech_s,
@@ -312,7 +314,7 @@ class Prosody:
         width = round(_SPECTRUM_WINDOW_S * self.sampling_rate_hz)
         middles = np.rint((times - sound.xmin) * self.sampling_rate_hz).astype(int)
         starts = np.clip(middles - width // 2, 0, len(signal) - width)
-        frames = signal[starts[:, None] + np.arange(width)] * np.hanning(width)
+        frames = signal[starts[:, None] + np.arange(width)] * _hanning(width)
         n_fft = 1 << (width - 1).bit_length()
         power = np.abs(np.fft.rfft(frames, n_fft)) ** 2
         hz = np.arange(power.shape[1]) * self.sampling_rate_hz / n_fft
@@ -322,9 +324,14 @@ class Prosody:
         tilts = []
         for low, high in ((0, 500), (500, 1500)):
             khz = hz[(hz >= low) & (hz < high)] / 1000
-            centred = khz - khz.mean()
+            centred = khz - mean(khz)
             tilts.append((_band(db, hz, low, high) * centred).sum(axis=1) / (centred**2).sum())
-        return tuple(value for track in (alpha, hammarberg, *tilts) for value in (_mean(track), _sd(track)))
+        return tuple(value for track in (alpha, hammarberg, *tilts) for value in (mean(track), sd(track)))
+
+
+@cache
+def _hanning(width: int) -> np.ndarray:
+    return np.hanning(width)
 
 
 def _frames(pitch: "parselmouth.Pitch") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -343,9 +350,9 @@ def _voice(sound: "parselmouth.Sound", pitch: "parselmouth.Pitch", strength: np.
     return (
         *(call(pulses, f"Get jitter ({kind})", 0, 0, *_PERIOD_S, _PERIOD_FACTOR) for kind in _JITTERS),
         *(call(peaks, f"Get shimmer ({kind})", *_PERIOD_S, _AMPLITUDE_FACTOR) for kind in _SHIMMERS),
-        _mean(hnr_db),
-        _sd(hnr_db),
-        *np.percentile(hnr_db, (5, 95)),
+        mean(hnr_db),
+        sd(hnr_db),
+        *percentiles(hnr_db, (5, 95)),
     )
 
 
@@ -377,33 +384,18 @@ def _band(values: np.ndarray, hz: np.ndarray, low: float, high: float) -> np.nda
 
 
 def _distribution(x: np.ndarray) -> tuple[float, ...]:
-    p5, p20, p50, p80, p95 = np.percentile(x, (5, 20, 50, 80, 95))
-    return (_mean(x), _sd(x), p50, p5, p20, p80, p95, p95 - p5)
+    p5, p20, p50, p80, p95 = percentiles(x, (5, 20, 50, 80, 95))
+    return (mean(x), sd(x), p50, p5, p20, p80, p95, p95 - p5)
 
 
 def _mean_sd_median(track: np.ndarray) -> tuple[float, float, float]:
     x = track[np.isfinite(track)]
-    return (_mean(x), _sd(x), float(np.median(x)) if x.size else np.nan)
-
-
-def _mean(x: np.ndarray) -> float:
-    return float(x.mean()) if x.size else np.nan
-
-
-def _sd(x: np.ndarray) -> float:
-    return float(x.std(ddof=1)) if x.size > 1 else np.nan
-
-
-def _slope(t: np.ndarray, x: np.ndarray) -> float:
-    if t.size < 3:
-        return np.nan
-    centred = t - t.mean()
-    return float((centred * (x - x.mean())).sum() / (centred**2).sum())
+    return (mean(x), sd(x), median(x))
 
 
 def _curve(t: np.ndarray, x: np.ndarray) -> float:
     """Second derivative of the best parabola: negative for a hat, positive for a valley."""
-    return float(2 * np.polyfit(t - t.mean(), x, 2)[0]) if t.size >= 5 else np.nan
+    return float(2 * np.polyfit(t - mean(t), x, 2)[0]) if t.size >= 5 else np.nan
 
 
 def _position(t: np.ndarray, index: int) -> float:

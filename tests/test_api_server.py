@@ -99,7 +99,7 @@ def running(**environment):
 @pytest.fixture(scope="module")
 def server():
     with running(
-        SER_MAX_UPLOAD_BYTES="1000000", SER_UPLOAD_TIMEOUT_S="0.3", SER_MAX_STREAMS="2", SER_MAX_FRAME_BYTES="64000"
+        SER_MAX_UPLOAD_BYTES="1000000", SER_UPLOAD_TIMEOUT_S="3", SER_MAX_STREAMS="2", SER_MAX_FRAME_BYTES="64000"
     ) as server:
         yield server
         assert server.process.poll() is None
@@ -107,7 +107,9 @@ def server():
 
 
 def test_an_upload_is_answered(server):
-    assert server.http.post("/predict", files={"file": audio_file()}).json()["emotion"] in FakePredictor.emotions
+    reply = server.http.post("/predict", files={"file": audio_file()})
+    assert reply.status_code == 200, reply.text
+    assert reply.json()["emotion"] in FakePredictor.emotions
 
 
 def test_an_endless_upload_is_cut_off_with_an_answer(server):
