@@ -3,6 +3,7 @@
 import fcntl
 import os
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -23,15 +24,31 @@ def raw_corpora(folder, *corpora):
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
-    """A finished run of two tiny corpora under data/raw. To be read only: change a `twin` or restore what you touch."""
-    folder = tmp_path_factory.mktemp("undisturbed") / "ser"
-    project = Project.fresh(folder, TINY)
-    raw_corpora(folder / "data/raw", "emodb", "tess")
-    start = time.monotonic()
-    (folder.parent / "repro.log").write_text(project.repro("track"))
-    print(f"\ntiny pipeline: {time.monotonic() - start:.0f} s")
-    project.commit("tiny results")
-    return project
+    """A finished run of two tiny corpora under data/raw. To be read only: change a `twin` or restore what you touch.
+
+    It takes a minute or two, so the first of the parallel workers makes it, and each works on a copy.
+    """
+    with shared(tmp_path_factory, "undisturbed") as folder:
+        project = Project(folder / "ser")
+        if not (folder / "repro.log").exists():
+            project = Project.fresh(folder / "ser", TINY)
+            raw_corpora(folder / "ser/data/raw", "emodb", "tess")
+            start = time.monotonic()
+            output = project.repro("track")
+            project.commit("tiny results")
+            (folder / "repro.log").write_text(output)
+            print(f"\ntiny pipeline: {time.monotonic() - start:.0f} s")
+    return project.twin(tmp_path_factory.mktemp("undisturbed") / "ser")
+
+
+@contextmanager
+def shared(tmp_path_factory, name):
+    """A folder that all parallel workers have in common, while no other of them is in here."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    with open(root / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield root / name
 
 
 @pytest.fixture(scope="session")
@@ -54,11 +71,8 @@ def tiny_bundle(request, tmp_path_factory):
 
     Parallel workers share one: who comes first makes it, which takes TensorFlow, and the others wait.
     """
-    root = tmp_path_factory.getbasetemp()
-    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
-    folder = root / "tiny_bundle/models/hybrid"
-    with open(root / "tiny_bundle.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with shared(tmp_path_factory, "tiny_bundle") as place:
+        folder = place / "models/hybrid"
         if not folder.exists():
             tiny.write_tiny_bundle(request.getfixturevalue("tiny_trained"), folder)
     return folder
