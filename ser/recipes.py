@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any, get_type_hints
 
 from ser.batches import BatchParams
+from ser.classical import FitParams
 from ser.params import load_params
 from ser.training import TrainParams
 
@@ -16,7 +17,7 @@ class Recipe:
 
     pool: bool  # whether the other corpora's clips train too
     sizes: Any
-    training: TrainParams
+    training: TrainParams | FitParams
     batches: BatchParams
 
 
@@ -33,7 +34,8 @@ def load_recipe(name: str, model: str, architecture: ModuleType, seed: int, reci
     Raises:
         ser.params.ParamsError: a key of either file is unknown, missing or mistyped.
     """
-    kinds = {"architecture": architecture.Params, "training": TrainParams, "batches": BatchParams}
+    training_params = FitParams if hasattr(architecture, "estimator") else TrainParams
+    kinds = {"architecture": architecture.Params, "training": training_params, "batches": BatchParams}
     partial = [(kind, _partial(cls), field(default_factory=_partial(cls))) for kind, cls in kinds.items()]
     change = load_params(f"recipes.{name}.{model}", make_dataclass("Change", [("pool", bool), *partial]), recipes)
     settings = {}

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ser.architectures import load_architecture
+from ser.classical import FitParams
 from ser.params import ParamsError
 from ser.recipes import load_recipe
 
@@ -15,10 +16,10 @@ ROOT = Path(__file__).parents[1]
 def load(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
 
-    def load(text, seed=3):
+    def load(text, seed=3, model="prosody"):
         path = tmp_path / "params.yaml"
-        path.write_text(f"recipes: {{one: {{prosody: {text}}}}}\n")
-        return load_recipe("one", "prosody", load_architecture("prosody"), seed, path)
+        path.write_text(f"recipes: {{one: {{{model}: {text}}}}}\n")
+        return load_recipe("one", model, load_architecture(model), seed, path)
 
     return load
 
@@ -34,6 +35,13 @@ def test_what_a_recipe_does_not_name_is_that_of_params_yaml(load):
 
 def test_the_seed_is_that_of_the_run(load):
     assert load("{pool: false}", seed=7).training.seed == 7
+
+
+def test_what_scikit_learn_fits_has_the_settings_of_a_fit(load):
+    recipe = load("{pool: false, architecture: {c: 1.0}, training: {epochs: 2}}", seed=5, model="svm")
+    assert recipe.training == FitParams(seed=5, epochs=2) and recipe.sizes.c == 1.0
+    with pytest.raises(ParamsError, match="recipes.one.svm.training.learning_rate is unknown"):
+        load("{pool: false, training: {learning_rate: 0.1}}", model="svm")
 
 
 @pytest.mark.parametrize("text, message", [
