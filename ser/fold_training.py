@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ser.arrays import write_arrays
+from ser.batches import BatchParams
 from ser.emotions import CANONICAL
 from ser.features import Clip
 from ser.files import read_csv, write_csv
@@ -37,7 +39,7 @@ def train_fold(
         recipe: its settings.
         fold_csv: table of `ser.folds`.
         stores: feature folders with the clean clips and with the augmented copies (of any clip; only those of training
-            clips are drawn).
+            clips are drawn). A training that asks for no copy does without the second.
         out: folder to write; the models it builds on are looked for beside it.
         resume: where the state of the training is kept.
 
@@ -48,7 +50,9 @@ def train_fold(
     trainer = Trainer(model, architecture, recipe.sizes, recipe.training, recipe.batches, emotions_of(rows))
     resumed = any(resume.glob(f"{model}/*.npz"))
     start = time.perf_counter()
-    with both_variants(*stores, architecture.INPUTS) as features, TemporaryDirectory() as folder:
+    clean, augmented = stores
+    copies = augmented if _reads_copies(rows, recipe.batches) else None
+    with both_variants(clean, copies, architecture.INPUTS) as features, TemporaryDirectory() as folder:
         cleaned = Path(folder) / "cleaned_data.csv"
         write_csv(cleaned, rows)
         trainer.run(cleaned, features, out, resume)
@@ -104,15 +108,24 @@ def answer_fold(model_dir: Path, fold_csv: Path, stores: tuple[Path, Path], enro
 
 
 @contextmanager
-def both_variants(clean: Path, augmented: Path, kinds: Sequence[str]) -> Iterator[Path]:
-    """A passing features folder of links: clean clips from one place, augmented copies from another."""
+def both_variants(clean: Path, augmented: Path | None, kinds: Sequence[str]) -> Iterator[Path]:
+    """A passing features folder of links: clean clips from one place, augmented copies from another, or empty stores for None."""
     with TemporaryDirectory() as folder:
         for kind in (kind for kind in kinds if kind != "speaker"):  # which is made of the prosody of other clips
-            for variant, source in (("clean", clean), ("augmented", augmented)):
-                link = Path(folder) / kind / variant
-                link.parent.mkdir(exist_ok=True)
-                link.symlink_to((source / kind / variant).resolve(), target_is_directory=True)
+            stores = Path(folder) / kind
+            stores.mkdir()
+            (stores / "clean").symlink_to((clean / kind / "clean").resolve(), target_is_directory=True)
+            if augmented is not None:
+                (stores / "augmented").symlink_to((augmented / kind / "augmented").resolve(), target_is_directory=True)
+                continue
+            for corpus in sorted(path.name for path in (stores / "clean").iterdir()):
+                write_arrays(stores / "augmented" / corpus, [], dtype="float32", recipe={})
         yield Path(folder)
+
+
+def _reads_copies(rows: pd.DataFrame, batches: BatchParams) -> bool:
+    """Whether copies are drawn, or are rows themselves."""
+    return batches.augmented_share > 0 or any(clip.variant == "augmented" for clip in _clips(rows))
 
 
 def _answers(condition: str, rows: pd.DataFrame, probabilities: np.ndarray, emotions: Sequence[str]) -> pd.DataFrame:

@@ -1,16 +1,19 @@
 """One fold's training: which clips and copies it may draw, and what its answers hold."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ser.arrays import write_arrays
+from ser.arrays import ArraysError, write_arrays
 from ser.batches import Batches, BatchParams
 from ser.features import Clip, Features
-from ser.fold_training import answer_fold, both_variants, emotions_of, training_rows
+from ser.fold_training import answer_fold, both_variants, emotions_of, train_fold, training_rows
 from ser.inference import Enrolment
+from ser.recipes import Recipe
 from tests.test_trainer import BATCHES
 
 EMOTIONS = ("neutral", "happy")
@@ -80,6 +83,45 @@ def test_each_variant_is_read_from_its_own_place(fold):
         assert features.get("prosody", Clip("iesc/0_neutral#1", "iesc"))[0] == 101
     assert not Path(folder).exists()
     assert (stores[0] / "prosody/clean/iesc/values.npy").exists(), "the links go, not what they point to"
+
+
+def copies_seen(table, stores, tmp_path, monkeypatch, *, augmented_share):
+    """How many clips have a copy in the stores that a training with this share is given."""
+    seen = []
+
+    class Reader:
+        def __init__(self, *_):
+            pass
+
+        def run(self, cleaned, features, out, resume):
+            seen.append(len(Features(features).copies("prosody", "iesc")))
+            out.mkdir()
+            (out / "history.csv").write_text("epoch\n1\n")
+
+    monkeypatch.setattr("ser.fold_training.Trainer", Reader)
+    table.to_csv(tmp_path / "fold.csv", index=False)
+    recipe = Recipe(False, None, None, replace(BATCHES, augmented_share=augmented_share))
+    architecture = SimpleNamespace(INPUTS=("prosody", "speaker"))
+    train_fold("prosody", architecture, recipe, tmp_path / "fold.csv", stores, tmp_path / "out", tmp_path / "resume")
+    return seen.pop()
+
+
+def test_a_training_that_asks_for_no_copy_does_without_their_store(fold, tmp_path, monkeypatch):
+    table, (clean, _) = fold
+    assert copies_seen(table, (clean, tmp_path / "none"), tmp_path, monkeypatch, augmented_share=0.0) == 0
+
+
+def test_a_training_that_asks_for_copies_must_have_their_store(fold, tmp_path, monkeypatch):
+    table, (clean, copies) = fold
+    with pytest.raises(ArraysError, match="no such file"):
+        copies_seen(table, (clean, tmp_path / "none"), tmp_path, monkeypatch, augmented_share=0.5)
+    assert copies_seen(table, (clean, copies), tmp_path, monkeypatch, augmented_share=0.5) == 8
+
+
+def test_copies_that_are_rows_are_read_though_none_is_drawn(fold, tmp_path, monkeypatch):
+    table, stores = fold
+    pooled = pd.concat([table, table[table["split"] == "train"].assign(id=lambda rows: rows["id"] + "#1")], ignore_index=True)
+    assert copies_seen(pooled, stores, tmp_path, monkeypatch, augmented_share=0.0) == 8
 
 
 class ModelOfSpeaker:
