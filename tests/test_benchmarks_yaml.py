@@ -9,7 +9,7 @@ import yaml
 from dvc.repo import Repo
 
 from benchmarks import table
-from ser.honesty import HONESTY, honesty_fold
+from ser.honesty import HOME, HONESTY, honesty_fold
 from ser.honesty_claims import Claims
 from ser.honesty_plan import HonestyPlan, honesty_trainings
 from ser.honesty_splits import SplitParams
@@ -22,6 +22,8 @@ FILE = "benchmarks/dvc.yaml"
 PARAMS = ROOT / "benchmarks/params.yaml"
 PLAN = load_params("run", Plan, PARAMS)
 HONESTY_PLAN = load_params("honesty", HonestyPlan, PARAMS)
+CLAIMS = load_params("claims", Claims, PARAMS)
+DESIGNS = [model for model in HONESTY_PLAN.folds if model not in MODELS]
 UNDECLARED = "benchmarks/data/unfinished"
 # stages by what they load; those of the first pipeline load what they load there
 SECTIONS = {
@@ -80,6 +82,9 @@ def test_params_are_those_that_are_loaded(stage):
     if module == "benchmarks.train":
         assert declared_params(stage) == ({f"models.{model}"}, {"enrolment", f"recipes.{recipe}.{model}"})
         return
+    if module == "stages.descriptors":
+        assert declared_params(stage) == ({model}, set()), "the section of the feature set"
+        return
     text = source(module).read_text()
     # the parameters' file is named wherever it is not the first pipeline's
     own = set(re.findall(r'load_params\("(\w+)", \w+, PARAMS\)', text))
@@ -136,11 +141,30 @@ def test_the_plan_names_every_protocol_and_all_its_folds():
 
 def test_the_honesty_report_tests_every_speaker_and_draws_every_random_split_again():
     n_groups = load_params("honesty_folds", SplitParams, PARAMS).speaker_folds
-    ours = load_params("claims", Claims, PARAMS).ours
+    ours = CLAIMS.ours
     folds = [honesty_fold(name) for name in (*HONESTY_PLAN.folds[ours], *HONESTY_PLAN.copies[ours])]
     numbers = {protocol: {fold.number for fold in folds if fold.protocol == protocol} for protocol in HONESTY}
     assert numbers.pop("speakers") == numbers.pop("sentences") == set(range(1, n_groups + 1))
     assert numbers.pop("corpora") == {1} and all(len(draws) >= 2 for draws in numbers.values())
+
+
+def folds_by_protocol(model):
+    found = {}
+    for name in HONESTY_PLAN.folds[model]:
+        found.setdefault(honesty_fold(name).protocol, []).append(name)
+    return found
+
+
+@pytest.mark.parametrize("model", HONESTY_PLAN.folds)
+def test_a_model_runs_all_folds_of_a_protocol_or_none(model):
+    ours = folds_by_protocol(CLAIMS.ours)
+    for protocol, names in folds_by_protocol(model).items():
+        assert names == ours[protocol], "or it would be compared on other clips"
+
+
+@pytest.mark.parametrize("claim", CLAIMS.systems, ids=lambda claim: f"{claim.system}-{claim.model}")
+def test_each_system_has_its_design_run_under_its_own_protocol_and_on_unheard_speakers(claim):
+    assert {claim.protocol, "speakers"} <= set(folds_by_protocol(claim.model))
 
 
 def test_copies_that_are_rows_are_not_drawn_besides():
@@ -161,8 +185,35 @@ def test_a_model_depends_on_its_inputs_and_on_the_models_it_builds_on(model):
     assert {path for path in deps(stage) if "/trained/" in path} == trained
 
 
-def test_clean_features_come_from_the_first_pipeline_alone():
-    assert not [out for stage in STAGES.values() for out in outs(stage) if "/clean" in out]
+@pytest.mark.parametrize("model", DESIGNS)
+def test_a_published_design_depends_on_its_feature_set_which_has_copies_if_it_draws_them(model):
+    (kind,) = constant(ROOT / f"ser/models/{model}.py", "INPUTS")
+    stage = STAGES[f"honesty_{model}@speakers_1-alone-1"]
+    folder = f"benchmarks/data/features/{kind}"
+    assert {path for path in deps(stage) if "/features/" in path} == {folder}
+    assert arguments(stage)[1][4:6] == ["benchmarks/data/features"] * 2
+    own = yaml.safe_load((ROOT / "params.yaml").read_text())["models"][model]["batches"]
+    recipe = yaml.safe_load(PARAMS.read_text())["recipes"]["alone"][model]["batches"]
+    variants = ["clean", "augmented"] if {**own, **recipe}["augmented_share"] else ["clean"]
+    made = {out for other in STAGES.values() for out in outs(other) if out.startswith(f"{folder}/")}
+    assert made == {f"{folder}/{variant}/{HOME}" for variant in variants}, "folds of these protocols hold one corpus"
+
+
+def test_a_feature_set_is_extracted_from_the_audio_of_its_variant_for_a_model_that_reads_it():
+    stores = {"clean": f"data/audio/clean/{HOME}", "augmented": f"benchmarks/data/audio/augmented/{HOME}"}
+    stages = [stage for stage in STAGES.values() if arguments(stage)[0] == "stages.descriptors"]
+    for stage in stages:
+        kind, audio, out = arguments(stage)[1]
+        variant = PurePosixPath(out).parent.name
+        assert out == f"benchmarks/data/features/{kind}/{variant}/{HOME}" and outs(stage) == {out}
+        assert audio == stores[variant] and audio in deps(stage)
+    read = {constant(ROOT / f"ser/models/{model}.py", "INPUTS")[0] for model in DESIGNS}
+    assert {arguments(stage)[1][0] for stage in stages} == read
+
+
+def test_clean_features_of_our_models_come_from_the_first_pipeline_alone():
+    clean = [out for stage in STAGES.values() for out in outs(stage) if "/clean" in out]
+    assert not [out for out in clean if "/spectrogram/" in out or "/prosody/" in out]
 
 
 def test_a_published_figure_or_a_score_can_be_edited_without_training_again():
