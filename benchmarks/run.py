@@ -1,6 +1,6 @@
-"""Run protocols of the benchmark by name, such as `iesc_loso --models prosody`, or all of them; `honesty` is the honesty report.
+"""Run protocols of the benchmark by name, such as `iesc_loso --models prosody`, or all of them.
 
-Run again after a kill, it goes on.
+`honesty` is the honesty report, and `robustness` the one on disturbed clips. Run again after a kill, it goes on.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from stages.running import run
 
 PARAMS = Path("benchmarks/params.yaml")
 PREDICTIONS = Path("benchmarks/data/predictions")
+ROBUSTNESS = "robustness"
 _STAGE = re.compile(r"(?P<runs>Running stage|Stage) '(?:benchmarks/dvc\.yaml:)?(?P<name>[^']+)'")
 
 
@@ -68,7 +69,9 @@ class Plans:
     honesty: HonestyPlan
 
     def trainings(self, name: str, models: Sequence[str] | None = None) -> Sequence[Training]:
-        """Of a protocol, or of the honesty report."""
+        """Of a protocol, or of the honesty report; none of the robustness report, which asks a bundle of the first pipeline."""
+        if name == ROBUSTNESS:
+            return []
         if name == HONESTY:
             return honesty_trainings(self.honesty, models)
         return trainings(self.protocols, name, tuple(model for model in MODELS if models is None or model in models))
@@ -77,7 +80,7 @@ class Plans:
 def main() -> None:
     """Train, score, and write the tables."""
     plans = Plans(load_params("run", Plan, PARAMS), load_params("honesty", HonestyPlan, PARAMS))
-    names = [*plans.protocols.folds, HONESTY]
+    names = [*plans.protocols.folds, HONESTY, ROBUSTNESS]
     models = list(dict.fromkeys([*MODELS, *plans.honesty.folds]))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("protocols", nargs="*", metavar="PROTOCOL", help=", ".join(names))
@@ -91,13 +94,16 @@ def main() -> None:
         return
     asked = args.protocols or list(plans.protocols.folds)
     wanted = [training for name in asked for training in plans.trainings(name, args.models)]
-    _repro([f"benchmarks/dvc.yaml:{training.stage}" for training in wanted], Walk(wanted, _known(plans, names)))
+    if wanted:  # without a stage's name, DVC would run the first pipeline
+        _repro([f"benchmarks/dvc.yaml:{training.stage}" for training in wanted], Walk(wanted, _known(plans, names)))
     # alone, since a score takes what models there are: DVC would train the others first
-    if scores := [f"benchmarks/dvc.yaml:score@{name}" for name in asked if name != HONESTY]:
+    if scores := [f"benchmarks/dvc.yaml:score@{name}" for name in asked if name in plans.protocols.folds]:
         _repro(["-s", *scores], Walk([], Progress()))
         table.main()
     for stage in ["honesty_score", "honesty_report"] if HONESTY in asked else []:
         _repro(["-s", f"benchmarks/dvc.yaml:{stage}"], Walk([], Progress()))
+    if ROBUSTNESS in asked:  # the bundle too, where the first pipeline has not made it as it is now
+        _repro(["benchmarks/dvc.yaml:robustness_report"], Walk([], Progress()))
 
 
 def _repro(arguments: list[str], walk: Walk) -> None:
@@ -133,6 +139,9 @@ def _group(training: Training) -> tuple[str, ...]:
 
 def _list(plans: Plans, names: Sequence[str]) -> None:
     for name in names:
+        if name == ROBUSTNESS:
+            print(f"{name}: asks the first pipeline's hybrid, no trainings")
+            continue
         wanted = plans.trainings(name)
         done = sum((PREDICTIONS / training.folder / "report.json").exists() for training in wanted)
         print(f"{name}: {done} of {len(wanted)} trainings done")

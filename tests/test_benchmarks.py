@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from benchmarks import run
 from benchmarks.run import Plans, Walk
 from ser.benchmark_table import as_markdown
 from ser.bootstrap import SpeakerBootstrap
@@ -15,7 +16,7 @@ from ser.progress import Progress
 from ser.protocol_report import report
 from ser.protocols import BENCHMARKS
 from tests.conftest import raw_corpora
-from tests.pipeline import TINY_MODELS, Project, ran
+from tests.pipeline import ROOT, TINY_MODELS, Project, ran
 
 PLAN = Plan(folds={"iesc_loso": ("iesc_1", "iesc_2", "iesc_3")}, recipes=("alone",), seeds=(1, 2))
 BOOTSTRAP = SpeakerBootstrap(n_bootstrap=100, seed=1)
@@ -109,6 +110,28 @@ def test_the_honesty_report_is_asked_for_by_name_like_a_protocol():
     assert [training.stage for training in plans.trainings("honesty", ["svm"])] == ["honesty_svm@random_1-alone-1"]
     assert {training.model for training in plans.trainings("iesc_loso", ["svm", "cnn"])} == {"cnn"}, "no protocol has the other"
     assert len(plans.trainings("honesty")) == 2 and len(plans.trainings("iesc_loso")) == 18
+
+
+@pytest.mark.parametrize("asked", [["robustness"], ["robustness", "--models", "prosody"]])
+def test_the_robustness_report_trains_nothing_and_needs_no_other_stage_asked_for(asked, monkeypatch):
+    called = []
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("sys.argv", ["run", *asked])
+    monkeypatch.setattr(run, "_repro", lambda arguments, walk: called.append(arguments))
+    run.main()
+    assert called == [["benchmarks/dvc.yaml:robustness_report"]]
+
+
+def test_all_protocols_are_what_is_asked_for_by_no_name(monkeypatch):
+    called = []
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("sys.argv", ["run"])
+    monkeypatch.setattr(run, "_repro", lambda arguments, walk: called.append(arguments))
+    monkeypatch.setattr(run.table, "main", lambda: None)
+    run.main()
+    trained, scored = called
+    assert not [stage for stage in trained if "honesty" in stage or "robustness" in stage]
+    assert scored == ["-s", *(f"benchmarks/dvc.yaml:score@{name}" for name in BENCHMARKS)]
 
 
 def test_an_empty_plan_is_refused():

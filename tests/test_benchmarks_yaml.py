@@ -33,6 +33,8 @@ SECTIONS = {
     "benchmarks.honesty_folds": (set(), {"honesty", "honesty_folds", "augment"}),
     "benchmarks.honesty_score": ({"corpora"}, {"honesty", "evaluate"}),
     "benchmarks.honesty_report": (set(), {"claims"}),
+    "benchmarks.robustness": ({"corpora"}, {"robustness", "evaluate"}),
+    "benchmarks.robustness_report": (set(), set()),
     "stages.augment": (set(), {"augment"}),
     "stages.spectrogram": ({"spectrogram"}, set()),
     "stages.prosody": ({"prosody", "functionals"}, set()),
@@ -112,7 +114,7 @@ def test_paths_on_the_command_line_are_declared(stage):
 def test_what_is_read_exists_or_is_made_by_a_stage(stage):
     made = {out for other in ALL.values() for out in outs(other)}
     for path in deps(stage) - {"benchmarks/params.yaml"}:
-        if path.split("/")[0] == "data" or path.startswith(("benchmarks/data", "benchmarks/results")):
+        if path.split("/")[0] in ("data", "models") or path.startswith(("benchmarks/data", "benchmarks/results")):
             related = {PurePosixPath(path), *PurePosixPath(path).parents}
             assert any(PurePosixPath(out) in related or PurePosixPath(path) in PurePosixPath(out).parents for out in made), path
         else:

@@ -115,6 +115,25 @@ def test_published_systems_are_taken_in_beside_ours(undisturbed, tmp_path):
         assert sum(answer["probabilities"].values()) == pytest.approx(1.0, abs=0.01)
 
 
+def test_the_robustness_report_asks_the_bundle_that_the_pipeline_made(undisturbed, tmp_path):
+    project = undisturbed.twin(tmp_path / "ser")
+    path = project.folder / "benchmarks/params.yaml"
+    params = yaml.safe_load(path.read_text())
+    params["robustness"] |= {"clips": 3, "snr_db": [0.0], "gain_db": [-40.0], "mp3_kbps": [32], "first_s": [0.5], "t60_s": [0.6]}
+    params["evaluate"]["n_bootstrap"] = 100
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    for made in ("benchmarks/results/robustness.json", "docs/robustness.md", "docs/robustness.png", "benchmarks/dvc.lock"):
+        (project.folder / made).unlink(missing_ok=True)
+    run = (sys.executable, "-m", "benchmarks.run", "robustness")
+    assert ran(project.run(*run).stdout) == {f"benchmarks/dvc.yaml:{name}" for name in ("robustness", "robustness_report")}
+    told = json.loads((project.folder / "benchmarks/results/robustness.json").read_text())
+    bundle = json.loads((project.folder / "models/hybrid/bundle.json").read_text())
+    assert told["bundle"]["fingerprint"] == bundle["fingerprint"] and set(told["corpora"]) == {"emodb", "tess"}
+    assert "Bundle: `hybrid`" in (project.folder / "docs/robustness.md").read_text()
+    assert (project.folder / "docs/robustness.png").read_bytes().startswith(b"\x89PNG")
+    assert not ran(project.run(*run).stdout), "all of it is up to date"
+
+
 def test_two_fresh_copies_give_the_same_bytes(undisturbed, tmp_path):
     project = Project.fresh(tmp_path / "ser", TINY)
     raw_corpora(project.folder / "data/raw", "emodb", "tess")
