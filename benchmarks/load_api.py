@@ -1,7 +1,7 @@
 """Load on the API: clips from many clients at once, then live streams at the pace of speech, and the server's memory meanwhile.
 
-    python benchmarks/load_api.py --model hybrid --seconds 60          # starts a server, and ends it
-    python benchmarks/load_api.py --url http://127.0.0.1:8000 --pid 4711 --seconds 600
+    python -m benchmarks.load_api --model hybrid --seconds 60          # starts a server, and ends it
+    python -m benchmarks.load_api --url http://127.0.0.1:8000 --pid 4711 --seconds 600
 
 The report is JSON on standard output. This program runs on the same processors as the server and takes its share of them.
 """
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,24 +31,33 @@ import soundfile
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from ser.demo_voice import NEUTRAL, make_speaker, seeded, speak
+
 RATE_HZ = 16000
 FRAME_S = 0.1
 LONGEST_S = 3600
 
 
-def clip_samples(seconds: float, seed: int) -> np.ndarray:
-    """Int16, shape (n_samples,): a buzz with formants and syllables, voice enough for voice activity."""
-    rng = np.random.default_rng(seed)
-    t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
-    f0_hz = rng.uniform(100, 220) * (1 + 0.1 * np.sin(2 * np.pi * rng.uniform(0.3, 0.8) * t))
-    phase = 2 * np.pi * np.cumsum(f0_hz) / RATE_HZ
-    formants_hz = rng.uniform((400, 1000, 2300), (800, 1800, 2800))
-    partials = range(1, 25)
-    levels = [max(1 / (1 + ((n * 150 - formant) / 120) ** 2) for formant in formants_hz) for n in partials]
-    voice = sum(level * np.sin(n * phase) for n, level in zip(partials, levels, strict=True))
-    syllables = 0.55 + 0.45 * np.sin(2 * np.pi * 4 * t + rng.uniform(0, 6))
-    signal = voice * syllables + 0.01 * rng.normal(size=len(t))
-    return np.rint(12000 * signal / np.abs(signal).max()).astype(np.int16)
+def voice(seconds: float, seed: int, recordings: Sequence[Path]) -> np.ndarray:
+    """Int16, shape (n_samples,): recordings one after the other, a synthetic demo voice without any, cut to the length asked for.
+
+    Each seed begins with another recording. A plain buzz will not do: where everything is periodic, Praat weighs many more
+    candidates for the pitch of a frame than speech has, and a prediction takes twice as long.
+    """
+    parts, n_samples, n_parts = [], 0, 0
+    while n_samples < seconds * RATE_HZ:
+        if recordings:
+            part, rate_hz = soundfile.read(recordings[(seed * 7 + n_parts) % len(recordings)], dtype="int16", always_2d=True)
+            if rate_hz != RATE_HZ:
+                sys.exit(f"{recordings[0].parent}: recordings at {rate_hz} Hz; give some at {RATE_HZ} Hz")
+            part = part[:, 0]
+        else:
+            speaker = make_speaker(f"load_{seed}", "female" if seed % 2 else "male", seed=seed)
+            spoken = speak(speaker, f"{n_parts}", NEUTRAL, seeded("load", seed, n_parts), n_syllables=8, sung=False)
+            part = np.rint(spoken * 32767).astype(np.int16)
+        parts.append(part)
+        n_samples, n_parts = n_samples + len(part), n_parts + 1
+    return np.concatenate(parts)[: round(seconds * RATE_HZ)]
 
 
 def form_of(samples: np.ndarray) -> tuple[bytes, dict[str, str]]:
@@ -83,10 +92,12 @@ class Clips:
         }
 
 
-async def load_clips(url: str, headers: dict[str, str], n_clients: int, clip_s: float, seconds: float) -> Clips:
+async def load_clips(
+    url: str, headers: dict[str, str], n_clients: int, clip_s: float, seconds: float, recordings: Sequence[Path]
+) -> Clips:
     """Each client asks again as soon as it has its answer."""
     seen = Clips()
-    forms = [form_of(clip_samples(clip_s, seed)) for seed in range(n_clients)]
+    forms = [form_of(voice(clip_s, seed, recordings)) for seed in range(n_clients)]
     address = urlsplit(url)
     start = time.perf_counter()
 
@@ -149,14 +160,14 @@ class Live:
         }
 
 
-async def load_streams(url: str, headers: dict[str, str], n_streams: int, seconds: float) -> Live:
+async def load_streams(url: str, headers: dict[str, str], n_streams: int, seconds: float, recordings: Sequence[Path]) -> Live:
     """All at once, each a frame every 0.1 s, begun a little apart as people do."""
     seen = Live()
     address = "ws" + url.removeprefix("http") + f"/stream?sampling_rate_hz={RATE_HZ}"
     step = round(FRAME_S * RATE_HZ)
 
     async def stream(number: int) -> None:
-        sound = clip_samples(10.0, number)
+        sound = voice(30.0, number, recordings)
         await asyncio.sleep(number / n_streams * 0.5)
         try:
             async with connect(address, additional_headers=headers, compression=None) as socket:
@@ -252,17 +263,19 @@ def started(model: str | None, processes: int) -> Iterator[tuple[str, int]]:
 async def measure(url: str, pid: int | None, options: argparse.Namespace) -> dict:
     """Both loads, one after the other."""
     headers = {"Authorization": f"Bearer {os.environ['SER_TOKEN']}"} if "SER_TOKEN" in os.environ else {}
+    recordings = sorted(options.clips.rglob("*.flac")) + sorted(options.clips.rglob("*.wav")) if options.clips else []
     report: dict = {
         "model": httpx.get(url + "/model", headers=headers).raise_for_status().json()["name"],
         "processors": os.cpu_count(),
+        "speech": f"{len(recordings)} recordings" if recordings else "synthetic demo voices",
     }
     async with watched(pid) as samples:
         if options.clients:
-            await load_clips(url, headers, options.clients, options.clip_seconds, min(2.0, options.seconds))  # warm
-            clips = await load_clips(url, headers, options.clients, options.clip_seconds, options.seconds)
+            await load_clips(url, headers, options.clients, options.clip_seconds, min(2.0, options.seconds), recordings)  # warm
+            clips = await load_clips(url, headers, options.clients, options.clip_seconds, options.seconds, recordings)
             report["predict"] = clips.report(options.clients, options.clip_seconds)
         if options.streams:
-            live = await load_streams(url, headers, options.streams, options.stream_seconds)
+            live = await load_streams(url, headers, options.streams, options.stream_seconds, recordings)
             report["streams"] = live.report(options.streams, options.stream_seconds)
     report["memory"] = memory_report(samples)
     return report
@@ -283,6 +296,7 @@ def main() -> None:
     parser.add_argument("--model", help="for the server that is started")
     parser.add_argument("--processes", type=int, default=2, help="of the server that is started")
     parser.add_argument("--clients", type=int, default=16, help="0 leaves this part out")
+    parser.add_argument("--clips", type=Path, help="folder of 16 kHz recordings to send; synthetic demo voices without it")
     parser.add_argument("--clip-seconds", type=bounded, default=3.0)
     parser.add_argument("--seconds", type=bounded, default=60.0, help="of load on /predict")
     parser.add_argument("--streams", type=int, default=20, help="0 leaves this part out")
