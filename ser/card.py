@@ -17,7 +17,11 @@ def card_lines(description: Mapping[str, Any]) -> list[str]:
     synthetic = description["synthetic"]
     voices = " on synthetic demo voices, not on real speech" if synthetic else ""
     lines = [f"# Speech emotion model `{description['model']}`", "", f"Trained{voices}. {_made(description)}".strip(), ""]
-    lines += [f"Emotions: {', '.join(description['emotions'])}. {description['n_parameters']:,} parameters.", ""]
+    lines += [
+        f"Emotions: {', '.join(description['emotions'])}. {description['n_parameters']:,} parameters.",
+        *_encoders(description),
+        "",
+    ]
     test = description["metrics"]["test"]
     heading = "## Test" if test["speakers_heard_in_training"] else "## Test, speakers never heard in training"
     lines += [heading, "", *_figures(test), ""]
@@ -30,6 +34,20 @@ def card_lines(description: Mapping[str, Any]) -> list[str]:
 def _made(description: Mapping[str, Any]) -> str:
     parts = [f"{label} {description[key]}" for key, label in (("created", "Made"), ("commit", "commit")) if key in description]
     return ", ".join(parts) + "." if parts else ""
+
+
+def _encoders(description: Mapping[str, Any]) -> list[str]:
+    """What the model reads that is not in its bundle; descriptions by hand may lack recipes."""
+    lines = []
+    for recipe in description.get("inputs", {}).values():
+        if "sha256" in (fields := recipe.get("fields", {})):
+            named = f"`{fields['source']}`" + (f" at {fields['revision']}" if fields["revision"] else "")
+            lines += [
+                "",
+                f"It reads embeddings of the pretrained encoder {named} (sha256 {fields['sha256']}), which is not part of this "
+                "bundle and comes under a licence of its own.",
+            ]
+    return lines
 
 
 def _verdicts(calibration: Mapping[str, Any]) -> list[str]:

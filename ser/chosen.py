@@ -1,4 +1,4 @@
-"""Which models the pipeline makes, and which further feature sets it extracts for them."""
+"""Which models the pipeline makes, and which further feature sets and embeddings it extracts for them."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ class Chosen:
 
     feature_sets: tuple[str, ...]
     models: dict[str, dict[str, str]]  # by name, paths of what must be there before its training
+    encoders: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse an empty pipeline (ValueError)."""

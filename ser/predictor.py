@@ -1,6 +1,7 @@
 """From a signal to emotion probabilities with a bundle alone: neither TensorFlow nor Keras is imported.
 
-librosa is, by the models that read its descriptors, and by no others.
+librosa is, by the models that read its descriptors, and by no others; so are torch and transformers, by those that read
+embeddings of a Hugging Face encoder.
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,14 @@ import numpy as np
 from ser.audio import AudioError, AudioParams
 from ser.bundle import GRAPH, BundleError, read_bundle
 from ser.calibration import Calibration
+from ser.descriptors import NAME as DESCRIPTORS
 from ser.descriptors import Descriptors, DescriptorsError
+from ser.encoder_files import EncoderError
 from ser.heap import keep_freed_memory
+from ser.onnx_errors import onnx_errors
 from ser.prediction import Prediction
+from ser.pretrained import NAME as PRETRAINED
+from ser.pretrained import Pretrained
 from ser.profile import FEWEST_CLIPS, Profile, ProfileError
 from ser.prosodic_frontend import ProsodicFrontEnd
 from ser.prosody import Prosody
@@ -26,6 +32,8 @@ from ser.windows import window_starts, windows
 
 if TYPE_CHECKING:
     import onnxruntime
+
+_FRONT_ENDS: dict[str, type[Descriptors] | type[Pretrained]] = {DESCRIPTORS: Descriptors, PRETRAINED: Pretrained}
 
 
 class Predictor:
@@ -45,11 +53,8 @@ class Predictor:
         self._spectrogram = Spectrogram(**_tuples(fields)) if fields else None
         self._prosody = ProsodicFrontEnd.from_fields(inputs["prosody"]["fields"]) if "prosody" in inputs else None
         kinds = sorted(set(inputs) - {"spectrogram", "prosody"})
-        self._sets = {kind: Descriptors.from_fields(inputs[kind]["fields"]) for kind in kinds}
-        if self._sets and find_spec("librosa") is None:
-            raise BundleError(
-                f"{folder}: model '{self.name}' measures with librosa, which is not here; pip install 'ser[pipeline]'"
-            )
+        self._sets = {kind: _FRONT_ENDS[inputs[kind]["name"]].from_fields(inputs[kind]["fields"]) for kind in kinds}
+        self._require_what_the_sets_need()
         self._reads = {tensor.name for tensor in session.get_inputs()}
         if self._reads - {"speaker"} != set(inputs):
             raise ValueError("the graph reads other inputs than the description says")
@@ -63,7 +68,7 @@ class Predictor:
             threads: that one prediction may use; several predictions at once use as many each.
 
         Raises:
-            BundleError: the bundle is damaged, foreign or older, or needs librosa, which is not installed.
+            BundleError: the bundle is damaged, foreign or older, or needs librosa or an encoder that is not here.
         """
         import onnxruntime
 
@@ -76,9 +81,21 @@ class Predictor:
         try:
             session = onnxruntime.InferenceSession((folder / GRAPH).read_bytes(), options, providers=["CPUExecutionProvider"])
             return cls(folder, description, session)
-        except (OSError, RuntimeError, KeyError, TypeError, ValueError, DescriptorsError, *_onnx_errors()) as error:
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError, DescriptorsError, EncoderError, *onnx_errors()) as error:
             reason = f"{type(error).__name__}"
             raise BundleError(f"{folder}: does not load ({reason}); make the bundle again with `dvc repro`") from None
+
+    def _require_what_the_sets_need(self) -> None:
+        for front_end in self._sets.values():
+            if isinstance(front_end, Descriptors) and find_spec("librosa") is None:
+                raise BundleError(
+                    f"{self.folder}: model '{self.name}' measures with librosa, which is not here; pip install 'ser[pipeline]'"
+                )
+            if isinstance(front_end, Pretrained):
+                try:
+                    front_end.load()
+                except EncoderError as error:
+                    raise BundleError(f"{self.folder}: model '{self.name}' needs a pretrained encoder. {error}") from None
 
     @property
     def _knows_nobody(self) -> str:
@@ -151,10 +168,10 @@ class Predictor:
             raise ProfileError(self._knows_nobody)
         return inputs
 
-    def _row(self, front_end: Descriptors, signal: np.ndarray) -> np.ndarray:
+    def _row(self, front_end: Descriptors | Pretrained, signal: np.ndarray) -> np.ndarray:
         """A feature set of one clip with the batch axis first: (1, n_columns) or (1, n_frames, n_columns)."""
         values = front_end(signal, self.audio.sampling_rate_hz)
-        return values[np.newaxis] if front_end.n_frames else values
+        return values[np.newaxis] if isinstance(front_end, Descriptors) and front_end.n_frames else values
 
     def measure(self, signal: np.ndarray) -> dict[str, float]:
         """Pitch, level, formants, voice quality and rhythm by name, for display; NaN where undefined."""
@@ -206,10 +223,3 @@ class Predictor:
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-
-
-def _onnx_errors() -> tuple[type[Exception], ...]:
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented")
-    return tuple(getattr(state, name) for name in names if hasattr(state, name))

@@ -22,12 +22,14 @@ import pandas as pd
 
 from ser.audio import to_float, to_int16
 from ser.bundle import GRAPH
+from ser.descriptors import NAME as DESCRIPTORS
 from ser.errors import SerError
 from ser.figures import draw_comparison, draw_model
 from ser.files import read_csv
 from ser.live_tracking import PARENT, TRAIN_TIME, flat, log_metrics, log_params, steps, surroundings, unadopted_runs
 from ser.mlflow_connection import HOW_TO_LOG_LATER, TrackingError, connect, failures, reason, tracking_uri
 from ser.predictor import Predictor
+from ser.pretrained import NAME as PRETRAINED
 from ser.registry import register_winner
 
 if TYPE_CHECKING:
@@ -361,9 +363,14 @@ def _log_model(client: "MlflowClient", run_id: str, model: TrainedModel) -> None
 
 
 def _requirements(bundle: dict[str, Any]) -> list[str]:
-    """Packages that serving a model needs: librosa too where it reads a published system's features."""
-    ours = {"spectrogram", "prosody"}
-    return [*_REQUIREMENTS, *(["librosa"] if set(bundle.get("inputs", ())) - ours else [])]
+    """Packages that serving a model needs, those among them that make its feature sets."""
+    further = set()
+    for recipe in bundle.get("inputs", {}).values():
+        if recipe.get("name") == DESCRIPTORS:
+            further.add("librosa")
+        if recipe.get("name") == PRETRAINED and not recipe["fields"]["source"].endswith(".onnx"):
+            further |= {"huggingface-hub", "torch", "transformers"}
+    return [*_REQUIREMENTS, *sorted(further)]
 
 
 def _signature(emotions: list[str]) -> "ModelSignature":

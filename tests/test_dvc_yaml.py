@@ -39,7 +39,10 @@ def everything():
         paths += [f"data/trained/{base}" for base in bases] or ["data/located.txt", "data/audit.json", FILLER]
         reads, also, after, beside = paths
         chosen["models"].setdefault(model, {"reads": reads, "also": also, "after": after, "beside": beside})
-        chosen["feature_sets"] += [kind for kind in kinds if kind not in {"spectrogram", "prosody", *chosen["feature_sets"]}]
+        for kind in kinds:
+            made_by = chosen["feature_sets" if "descriptors" in params.get(kind, ()) else "encoders"]
+            if kind not in {"spectrogram", "prosody", *made_by}:
+                made_by.append(kind)
     return params
 
 
@@ -218,13 +221,26 @@ def test_every_architecture_has_its_parameters_and_stages():
         assert {stage.partition("@")[2] for stage in STAGES if stage.startswith(f"{name}@")} == files
 
 
-def feature_sets():
-    """Sections of params.yaml that are feature sets."""
-    return [name for name, fields in PARAMS.items() if "descriptors" in fields]
+def feature_sets(key="descriptors"):
+    """Sections of params.yaml that are feature sets, or with the key `source` pretrained encoders."""
+    return [name for name, fields in PARAMS.items() if key in fields]
 
 
-def test_every_feature_set_is_read_by_a_model():
+def test_every_feature_set_and_encoder_is_read_by_a_model():
     assert set(PARAMS["pipeline"]["feature_sets"]) == set(feature_sets())
+    assert set(PARAMS["pipeline"]["encoders"]) == set(feature_sets("source"))
+
+
+@pytest.mark.parametrize("name", feature_sets("source"))
+def test_an_encoder_is_looked_at_each_time_and_its_embeddings_made_of_what_was_found(name):
+    looked = STAGES[f"encoder@{name}"]
+    assert looked.always_changed and {key for dep in looked.deps for key in getattr(dep, "params", ())} == {name}
+    stages = {key: stage for key, stage in STAGES.items() if key.startswith(f"pretrained@{name}-")}
+    assert set(stages) == {
+        f"pretrained@{name}-{corpus}-{variant}" for corpus in PARAMS["corpora"]["use"] for variant in ("clean", "augmented")
+    }
+    for stage in stages.values():
+        assert outs(looked) < deps(stage)
 
 
 @pytest.mark.parametrize("name", feature_sets())
@@ -244,11 +260,16 @@ def test_the_lines_ready_to_be_taken_in_are_those_that_their_models_need():
     assert chosen | ready == PARAMS["pipeline"]["models"]
 
 
+FANNED_OUT = ("train", "evaluate", "bundle", "descriptors", "encoder", "pretrained")
+
+
 def test_models_are_chosen_by_one_list_and_bring_nothing_that_is_not_asked_for():
     chosen = yaml.safe_load((ROOT / "params.yaml").read_text())["pipeline"]
-    assert list(chosen["models"]) == ["cnn", "prosody", "hybrid"] and not chosen["feature_sets"]
-    one = resolved(PARAMS | {"pipeline": {"feature_sets": [], "models": {"prosody": chosen["models"]["prosody"]}}})
-    fanned_out = {name for name in one if name.split("@")[0] in ("train", "evaluate", "bundle", "descriptors")}
+    assert list(chosen["models"]) == ["cnn", "prosody", "hybrid"]
+    assert not chosen["feature_sets"] and not chosen["encoders"]
+    alone = {"feature_sets": [], "encoders": [], "models": {"prosody": chosen["models"]["prosody"]}}
+    one = resolved(PARAMS | {"pipeline": alone})
+    fanned_out = {name for name in one if name.split("@")[0] in FANNED_OUT}
     assert fanned_out == {"train@prosody", "evaluate@prosody", "bundle@prosody"}
     for name in ("compare", "track"):
         assert deps(one[name]) == deps(STAGES[name]), "folders, whatever is in them"
@@ -304,6 +325,7 @@ def test_package_init_has_no_code(package):
     [
         ("ser.spectrogram ser.audio ser.corpus", "tensorflow keras mlflow dvc torch jax librosa"),
         ("ser.descriptors", "tensorflow keras mlflow dvc torch jax librosa sklearn"),
+        ("ser.pretrained", "tensorflow keras mlflow dvc torch jax librosa sklearn transformers huggingface_hub onnxruntime"),
         ("ser.prosody ser.functionals ser.prosodic_frontend", "tensorflow keras mlflow dvc torch jax"),
     ],
 )
@@ -327,13 +349,17 @@ def test_the_lock_file_pins_everything_by_hash_and_names_no_host():
     assert "://" not in (ROOT / "requirements.lock").read_text()
 
 
+NOT_LOCKED = {"pretrained"}  # torch's usual build brings gigabytes of CUDA; the smaller one can only be had by a URL
+
+
 def test_the_lock_file_holds_what_the_project_asks_for():
     pinned = {}
     for line in lock_entries():
         name, version = line.split(" ")[0].split("==")
         pinned[canonicalize_name(name)] = version
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [wanted for group in project.get("optional-dependencies", {}).values() for wanted in group]
+    groups = project.get("optional-dependencies", {})
+    extras = [wanted for name, group in groups.items() if name not in NOT_LOCKED for wanted in group]
     for wanted in map(Requirement, [*project["dependencies"], *extras]):
         version = pinned.get(canonicalize_name(wanted.name))
         assert version and wanted.specifier.contains(version), f"{wanted} against {version}"

@@ -12,6 +12,7 @@ from ser.demo import PLANTED
 from ser.files import read_csv
 from tests.conftest import TINY, raw_corpora
 from tests.pipeline import FEWEST_CLIPS, ROOT, Project, ran
+from tests.tiny_encoder import write_onnx
 
 pytestmark = pytest.mark.slow
 
@@ -132,6 +133,18 @@ def test_the_robustness_report_asks_the_bundle_that_the_pipeline_made(undisturbe
     assert "Bundle: `hybrid`" in (project.folder / "docs/robustness.md").read_text()
     assert (project.folder / "docs/robustness.png").read_bytes().startswith(b"\x89PNG")
     assert not ran(project.run(*run).stdout), "all of it is up to date"
+
+
+def test_a_pretrained_encoder_is_taken_in_and_a_change_of_its_file_is_seen(undisturbed, tmp_path):
+    project = undisturbed.twin(tmp_path / "ser")
+    encoder = write_onnx(project.folder / "encoder.onnx")
+    named = {"pretrained.source": "encoder.onnx", "pretrained.revision": None}
+    project.configure({**named, "pipeline.encoders": ["pretrained"]})
+    embeddings = {f"pretrained@pretrained-{c}-{v}" for c in ("emodb", "tess") for v in ("clean", "augmented")}
+    assert ran(project.repro("pretrained")) == {"encoder@pretrained"} | embeddings
+    assert ran(project.repro("pretrained")) == {"encoder@pretrained"}, "it is looked at, and is the same"
+    write_onnx(encoder, seed=1)
+    assert ran(project.repro("pretrained")) == {"encoder@pretrained"} | embeddings
 
 
 def test_two_fresh_copies_give_the_same_bytes(undisturbed, tmp_path):

@@ -22,7 +22,7 @@ import soundfile
 from ser.live_tracking import LiveRun
 from ser.mlflow_connection import TrackingError, connect, reason, tracking_uri
 from ser.predictor import Predictor
-from ser.tracking import SUPERSEDED, StateError, log_state, read_state
+from ser.tracking import SUPERSEDED, StateError, _requirements, log_state, read_state
 from stages import track
 from tests.tiny import EMOTIONS, RATE_HZ, speech
 
@@ -103,6 +103,20 @@ def test_a_state_is_one_parent_with_a_complete_child_a_model(database, results):
     assert _curve(cnn, "loss") == EPOCHS
     digest = cnn.inputs.dataset_inputs[0].dataset.digest
     assert cnn.data.tags["ser.data_sha256"].startswith(digest)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "further"),
+    [
+        ({"name": "prosody", "fields": {}}, []),
+        ({"name": "descriptors", "fields": {}}, ["librosa"]),
+        ({"name": "pretrained", "fields": {"source": "encoders/wavlm.onnx"}}, []),
+        ({"name": "pretrained", "fields": {"source": "microsoft/wavlm-large"}}, ["huggingface-hub", "torch", "transformers"]),
+    ],
+)
+def test_a_logged_model_names_the_packages_that_make_its_features(recipe, further):
+    ours = _requirements({"inputs": {}})
+    assert "onnxruntime" in ours and _requirements({"inputs": {"some": recipe}}) == [*ours, *further]
 
 
 def test_demo_voices_are_named_in_every_run(database, results):
