@@ -14,6 +14,8 @@ from ser.descriptors import Descriptors, DescriptorsError
 from ser.params import load_params
 from tests.tiny import PARAMS, speech
 
+pytestmark = pytest.mark.slow  # in a new environment librosa compiles itself first, for a quarter of a minute
+
 RATE_HZ = 22050
 FEW = {"sampling_rate_hz": RATE_HZ, "n_fft": 2048, "hop_samples": 512, "n_mfcc": 13, "n_mfcc_mels": 128, "n_mels": 40}
 

@@ -46,6 +46,7 @@ def librosa_log_mel(signal, front_end):
     return librosa.power_to_db(power / full_scale**2, ref=1.0, amin=1e-10, top_db=None).T
 
 
+@pytest.mark.slow  # in a new environment librosa compiles itself first, for a quarter of a minute
 @pytest.mark.parametrize(
     "front_end",
     [
@@ -63,6 +64,7 @@ def test_log_mel_is_that_of_librosa(front_end):
     np.testing.assert_allclose(ours, librosa_log_mel(signal, front_end), atol=0.01)
 
 
+@pytest.mark.slow
 def test_mfcc_and_chroma_stand_beside_the_mel_bands():
     signal = sine(440, peak=0.3) + noise(deviation=0.01)
     front_end = replace(ALL, further_bands=("mfcc", "chroma"), n_mfcc=13)
