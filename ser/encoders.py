@@ -129,7 +129,8 @@ class HuggingFaceEncoder:
             raise EncoderError(f"{self._name}: no speech encoder that transformers can load ({reason(error)})") from None
         if missing := sorted(name for name in loading["missing_keys"] if not name.endswith(_UNUSED)):
             raise EncoderError(f"{self._name}: lacks {len(missing)} weights, such as {missing[0]}; it would guess them")
-        self._model = (model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model).eval()
+        self._model = model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model
+        self._model.train(False)  # no dropout
         _require_rate(self._name, getattr(self._extractor, "sampling_rate", None), sampling_rate_hz)
         self._rate_hz = sampling_rate_hz
         longest = getattr(self._extractor, "n_samples", None)  # of Whisper, which cuts what is longer without a word

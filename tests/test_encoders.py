@@ -151,7 +151,7 @@ class Libraries:
             def __call__(model, heard, **_):
                 return SimpleNamespace(hidden_states=[np.full(self.shape, n, np.float32).view(Tensor) for n in range(2)])
 
-        model = Model(main_input_name="input", eval=lambda: model, config=SimpleNamespace(is_encoder_decoder=self.decoder))
+        model = Model(main_input_name="input", train=lambda mode: model, config=SimpleNamespace(is_encoder_decoder=self.decoder))
         whole = SimpleNamespace(get_encoder=lambda: model, config=model.config) if self.decoder else model
         return whole, {"missing_keys": self.missing}
 
@@ -220,7 +220,7 @@ def test_a_real_encoder_gives_its_hidden_states(wav2vec2):
     import transformers
 
     found = load(wav2vec2)(CLIP)
-    model = transformers.AutoModel.from_pretrained(wav2vec2).eval()
+    model = transformers.AutoModel.from_pretrained(wav2vec2).train(False)
     signal = (CLIP - CLIP.mean()) / np.sqrt(CLIP.var() + 1e-7)
     with torch.inference_mode():
         expected = model(torch.from_numpy(signal[None]), output_hidden_states=True).hidden_states
