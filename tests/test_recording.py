@@ -1,3 +1,4 @@
+import ast
 import io
 import os
 import stat
@@ -393,7 +394,7 @@ def ffmpeg(tmp_path, monkeypatch):
         monkeypatch.setenv("FFMPEG_PLAYS", mode)
 
     def started():
-        return [eval(line) for line in (tmp_path / "log").read_text().splitlines()]
+        return [ast.literal_eval(line) for line in (tmp_path / "log").read_text().splitlines()]
 
     play.started = started
     play("well")
