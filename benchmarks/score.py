@@ -29,7 +29,7 @@ def main() -> None:
     bootstrap = load_params("evaluate", SpeakerBootstrap, PARAMS)
     synthetic = load_params("corpora", CorporaParams).synthetic
 
-    recipes = {recipe: _complete(plan, recipe, args.protocol, args.predictions) for recipe in plan.recipes}
+    recipes = {recipe: _complete(plan, recipe, args.protocol, args.predictions) for recipe in plan.recipes[args.protocol]}
     if not any(recipes.values()):
         way_out = f"run `python -m benchmarks.run {args.protocol}`"
         raise SerError(f"{args.protocol}: no model has run on all folds and seeds; {way_out}")

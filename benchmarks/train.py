@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("recipe")
     parser.add_argument("seed", type=int)
-    for name in ("fold_csv", "clean_features", "augmented_features", "trained", "predictions", "resume"):
+    for name in ("fold_csv", "clean_features", "augmented_features", "start", "trained", "predictions", "resume"):
         parser.add_argument(name, type=Path)
     args = parser.parse_args()
     os.environ.setdefault("MLFLOW_EXPERIMENT_NAME", "ser-benchmarks")  # hundreds of runs, apart from the pipeline's own
@@ -32,7 +32,7 @@ def main() -> None:
     recipe = load_recipe(args.recipe, args.model, architecture, args.seed, PARAMS)
     stores = (args.clean_features, args.augmented_features)
 
-    report = train_fold(args.model, architecture, recipe, args.fold_csv, stores, args.trained, args.resume)
+    report = train_fold(args.model, architecture, recipe, args.fold_csv, stores, args.start, args.trained, args.resume)
     table, rate = answer_fold(args.trained, args.fold_csv, stores, enrolment)
     description = load_description(args.trained)
     report |= {
@@ -40,6 +40,7 @@ def main() -> None:
         "n_parameters": description["n_parameters"],
         "epoch_kept": int(description["validation"]["epoch"]),
         "pool": int(recipe.pool),
+        "start": int(recipe.start),
     }
     with replacing(args.predictions) as folder:
         folder.mkdir()

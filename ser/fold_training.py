@@ -29,7 +29,14 @@ _log = logging.getLogger(__name__)
 
 
 def train_fold(
-    model: str, architecture: ModuleType, recipe: Recipe, fold_csv: Path, stores: tuple[Path, Path], out: Path, resume: Path
+    model: str,
+    architecture: ModuleType,
+    recipe: Recipe,
+    fold_csv: Path,
+    stores: tuple[Path, Path],
+    start: Path,
+    out: Path,
+    resume: Path,
 ) -> dict[str, Any]:
     """Train; a training killed before goes on from its last epoch.
 
@@ -40,6 +47,7 @@ def train_fold(
         fold_csv: table of `ser.folds`.
         stores: feature folders with the clean clips and with the augmented copies (of any clip; only those of training
             clips are drawn). A training that asks for no copy does without the second.
+        start: the trained model whose weights a recipe may start from.
         out: folder to write; the models it builds on are looked for beside it.
         resume: where the state of the training is kept.
 
@@ -47,16 +55,17 @@ def train_fold(
         The training's report: counts, seconds, epochs.
     """
     rows = training_rows(read_csv(fold_csv), pool=recipe.pool)
-    trainer = Trainer(model, architecture, recipe.sizes, recipe.training, recipe.batches, emotions_of(rows))
+    settings = (recipe.sizes, recipe.training, recipe.batches)
+    trainer = Trainer(model, architecture, *settings, emotions_of(rows), start=start if recipe.start else None)
     resumed = any(resume.glob(f"{model}/*.npz"))
-    start = time.perf_counter()
+    since = time.perf_counter()
     clean, augmented = stores
     copies = augmented if _reads_copies(rows, recipe.batches) else None
     with both_variants(clean, copies, architecture.INPUTS) as features, TemporaryDirectory() as folder:
         cleaned = Path(folder) / "cleaned_data.csv"
         write_csv(cleaned, rows)
         trainer.run(cleaned, features, out, resume)
-    took_s = time.perf_counter() - start
+    took_s = time.perf_counter() - since
     n_epochs, n_train = len(read_csv(out / "history.csv")), int((rows["split"] == "train").sum())
     return {
         "took_s": round(took_s, 1),

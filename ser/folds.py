@@ -61,14 +61,17 @@ def fold_table(clips: pd.DataFrame, benchmark: Benchmark, fold: Fold, lists: Pat
         FoldError: a corpus or a tested speaker is not there.
         ser.split.SplitError: a published list cannot be read.
     """
-    rows = clips[clips["emotion"].isin(benchmark.emotions)].sort_values("id", ignore_index=True)
+    learned = {*benchmark.emotions, *benchmark.also_learned}
+    rows = clips[clips["emotion"].isin(learned)].sort_values("id", ignore_index=True)
     parts: dict[str, str] = {}
     for corpus in benchmark.corpora:
         sexes = _sexes(rows, corpus)
         parts |= with_validation(_roles(sexes, corpus, fold, lists), sexes, f"{corpus}/{fold.name}", params)
     own = rows["corpus"].isin(benchmark.corpora)
     rows["split"] = rows["speaker"].map(parts).where(own, POOL)
-    rows = rows[rows["split"].notna()].reset_index(drop=True)  # speakers whom a published list leaves out
+    unlisted = rows["split"].isna()  # speakers whom a published list leaves out
+    untold = (rows["split"] == "test") & ~rows["emotion"].isin(benchmark.emotions)
+    rows = rows[~(unlisted | untold)].reset_index(drop=True)
     if not (rows["split"] == "validation").any():
         _hold_out_sentences(rows, fold, params)
     return rows[COLUMNS]

@@ -10,14 +10,15 @@ MODELS = ("cnn", "prosody", "hybrid")
 class Plan:
     """Section `run` of the benchmark's parameters."""
 
-    folds: dict[str, tuple[str, ...]]  # by protocol
-    recipes: tuple[str, ...]
-    seeds: tuple[int, ...]
+    folds: dict[str, tuple[str, ...]]  # by protocol, as are the others
+    recipes: dict[str, tuple[str, ...]]
+    seeds: dict[str, tuple[int, ...]]
 
     def __post_init__(self) -> None:
-        """Refuse an empty plan (ValueError)."""
-        if not self.folds or not all(self.folds.values()) or not self.recipes or not self.seeds:
-            raise ValueError("folds (of every protocol), recipes and seeds must each name at least one")
+        """Refuse a plan that leaves a protocol without one of them (ValueError)."""
+        listed = (self.folds, self.recipes, self.seeds)
+        if not self.folds or not all(all(by.values()) and by.keys() == self.folds.keys() for by in listed):
+            raise ValueError("folds, recipes and seeds must name the same protocols, and at least one of each for every protocol")
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ def trainings(plan: Plan, protocol: str, models: tuple[str, ...] = MODELS) -> li
     """All trainings of a protocol, those that others build on first."""
     return [
         Training(protocol, fold, recipe, seed, model)
-        for recipe in plan.recipes
+        for recipe in plan.recipes[protocol]
         for fold in plan.folds[protocol]
-        for seed in plan.seeds
+        for seed in plan.seeds[protocol]
         for model in models
     ]

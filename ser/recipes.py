@@ -16,6 +16,7 @@ class Recipe:
     """Settings of one model's training in a benchmark."""
 
     pool: bool  # whether the other corpora's clips train too
+    start: bool  # whether training starts from the model that learned from the other corpora alone
     sizes: Any
     training: TrainParams | FitParams
     batches: BatchParams
@@ -37,13 +38,13 @@ def load_recipe(name: str, model: str, architecture: ModuleType, seed: int, reci
     training_params = FitParams if hasattr(architecture, "estimator") else TrainParams
     kinds = {"architecture": architecture.Params, "training": training_params, "batches": BatchParams}
     partial = [(kind, _partial(cls), field(default_factory=_partial(cls))) for kind, cls in kinds.items()]
-    change = load_params(f"recipes.{name}.{model}", make_dataclass("Change", [("pool", bool), *partial]), recipes)
+    change = load_params(f"recipes.{name}.{model}", make_dataclass("Change", [("pool", bool), ("start", bool, field(default=False)), *partial]), recipes)
     settings = {}
     for kind, cls in kinds.items():
         given = {item.name: value for item in fields(cls) if (value := getattr(getattr(change, kind), item.name)) is not None}
         settings[kind] = replace(load_params(f"models.{model}.{kind}", cls), **given)
     training = replace(settings["training"], seed=seed)
-    return Recipe(change.pool, settings["architecture"], training, settings["batches"])
+    return Recipe(change.pool, change.start, settings["architecture"], training, settings["batches"])
 
 
 def _partial(cls: type) -> type:

@@ -26,6 +26,7 @@ from ser.live_tracking import LiveRun
 from ser.statistics import column_statistics
 from ser.trained import FITTED, NETWORK, FittedModel, load_model, save_model
 from ser.training import TrainParams, Validation, fit, forget
+from ser.transfer import take_over
 
 if TYPE_CHECKING:
     import keras
@@ -48,6 +49,7 @@ class Trainer:
     training: TrainParams | FitParams
     batches: BatchParams
     emotions: tuple[str, ...]
+    start: Path | None = None  # folder of a trained model of the same architecture, whose weights are taken over
 
     def run(self, cleaned: Path, features_dir: Path, out: Path, resume_dir: Path) -> None:
         """Train on the rows marked `train`, choose on `validation`, write the bundle.
@@ -105,6 +107,8 @@ class Trainer:
         """A network with all that is fitted before its training."""
         model = self._build(train, features, models_dir)
         self._set_statistics(model, batches, train, features)
+        if self.start is not None:  # its statistics too, which its weights were learned with
+            take_over(model, self.emotions, self.start)
         return model
 
     def _build(self, train: pd.DataFrame, features: Features, models_dir: Path) -> "keras.Model":
@@ -182,6 +186,8 @@ class Trainer:
                     yield from (folder / name for name in ("index.csv", "recipe.json", "values.npy"))
         for base in self._bases:
             yield out.parent / base / NETWORK
+        if self.start is not None:
+            yield self.start / NETWORK
 
     def _write(
         self,

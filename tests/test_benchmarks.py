@@ -18,7 +18,7 @@ from ser.protocols import BENCHMARKS
 from tests.conftest import raw_corpora
 from tests.pipeline import ROOT, TINY_MODELS, Project, ran
 
-PLAN = Plan(folds={"iesc_loso": ("iesc_1", "iesc_2", "iesc_3")}, recipes=("alone",), seeds=(1, 2))
+PLAN = Plan(folds={"iesc_loso": ("iesc_1", "iesc_2", "iesc_3")}, recipes={"iesc_loso": ("alone",)}, seeds={"iesc_loso": (1, 2)})
 BOOTSTRAP = SpeakerBootstrap(n_bootstrap=100, seed=1)
 COST = {
     "took_s": 60.0, "train_utterances_a_s": 50.0, "answered_utterances_a_s": 500.0, "n_parameters": 1000, "epoch_kept": 3,
@@ -136,7 +136,9 @@ def test_all_protocols_are_what_is_asked_for_by_no_name(monkeypatch):
 
 def test_an_empty_plan_is_refused():
     with pytest.raises(ValueError, match="at least one"):
-        Plan(folds={"iesc_loso": ()}, recipes=("alone",), seeds=(1,))
+        Plan(folds={"iesc_loso": ()}, recipes={"iesc_loso": ("alone",)}, seeds={"iesc_loso": (1,)})
+    with pytest.raises(ValueError, match="the same protocols"):
+        Plan(folds={"iesc_loso": ("iesc_1",)}, recipes={"iesc_loso": ("alone",)}, seeds={"tess_both_ways": (1,)})
 
 
 def test_stage_and_folder_name_the_training():

@@ -90,8 +90,8 @@ def copies_seen(table, stores, tmp_path, monkeypatch, *, augmented_share):
     seen = []
 
     class Reader:
-        def __init__(self, *_):
-            pass
+        def __init__(self, *_, start):
+            assert start is None
 
         def run(self, cleaned, features, out, resume):
             seen.append(len(Features(features).copies("prosody", "iesc")))
@@ -100,9 +100,9 @@ def copies_seen(table, stores, tmp_path, monkeypatch, *, augmented_share):
 
     monkeypatch.setattr("ser.fold_training.Trainer", Reader)
     table.to_csv(tmp_path / "fold.csv", index=False)
-    recipe = Recipe(False, None, None, replace(BATCHES, augmented_share=augmented_share))
+    recipe = Recipe(False, False, None, None, replace(BATCHES, augmented_share=augmented_share))
     architecture = SimpleNamespace(INPUTS=("prosody", "speaker"))
-    train_fold("prosody", architecture, recipe, tmp_path / "fold.csv", stores, tmp_path / "out", tmp_path / "resume")
+    train_fold("prosody", architecture, recipe, tmp_path / "fold.csv", stores, tmp_path / "start", tmp_path / "out", tmp_path / "resume")
     return seen.pop()
 
 
