@@ -167,8 +167,8 @@ BENCHMARKS: dict[str, Benchmark] = {
         corpora=("ravdess", "crema_d", "tess", "emodb", "iesc"),
         emotions=("neutral", "happy", "sad", "angry", "fear"),
         folds=tuple(Fold(corpus, corpus) for corpus in ("ravdess", "crema_d", "tess", "emodb", "iesc")),
-        remark="Another recording chain, other actors and for some folds another language than in training. Training clips of the "
-        "other emotions are learned too; none is tested, and none may be answered.",
+        remark="Another recording chain, other actors and for some folds another language than in training. Clips of the other "
+        "emotions are learned too; none is tested, and none may be answered.",
         also_learned=("disgust", "surprised", "calm", "boredom"),
     ),
 }  # fmt: skip

@@ -38,7 +38,8 @@ def load_recipe(name: str, model: str, architecture: ModuleType, seed: int, reci
     training_params = FitParams if hasattr(architecture, "estimator") else TrainParams
     kinds = {"architecture": architecture.Params, "training": training_params, "batches": BatchParams}
     partial = [(kind, _partial(cls), field(default_factory=_partial(cls))) for kind, cls in kinds.items()]
-    change = load_params(f"recipes.{name}.{model}", make_dataclass("Change", [("pool", bool), ("start", bool, field(default=False)), *partial]), recipes)
+    chosen = [("pool", bool), ("start", bool, field(default=False))]
+    change = load_params(f"recipes.{name}.{model}", make_dataclass("Change", [*chosen, *partial]), recipes)
     settings = {}
     for kind, cls in kinds.items():
         given = {item.name: value for item in fields(cls) if (value := getattr(getattr(change, kind), item.name)) is not None}

@@ -53,5 +53,5 @@ def take_over(model: "keras.Model", emotions: Sequence[str], source: Path) -> No
         try:
             layer.set_weights(weights)
         except ValueError:
-            raise TransferError(f"{source}: its layer {other.name} is of another size; train it with the same architecture") from None
+            raise TransferError(f"{source}: its layer {other.name} is of another size; train both alike") from None
     _log.info("started from %s, which knows %d of %d emotions", source, len(shared), len(emotions))

@@ -102,7 +102,8 @@ def copies_seen(table, stores, tmp_path, monkeypatch, *, augmented_share):
     table.to_csv(tmp_path / "fold.csv", index=False)
     recipe = Recipe(False, False, None, None, replace(BATCHES, augmented_share=augmented_share))
     architecture = SimpleNamespace(INPUTS=("prosody", "speaker"))
-    train_fold("prosody", architecture, recipe, tmp_path / "fold.csv", stores, tmp_path / "start", tmp_path / "out", tmp_path / "resume")
+    places = [tmp_path / name for name in ("start", "out", "resume")]
+    train_fold("prosody", architecture, recipe, tmp_path / "fold.csv", stores, *places)
     return seen.pop()
 
 
