@@ -95,7 +95,7 @@ def project(tmp_path):
     return tmp_path
 
 
-def train(project, name, folder="trained", epochs=2, **settings):
+def train(project, name, folder="trained", epochs=2, start=None, **settings):
     """Train as a new process would: Keras counts the layers of a process into their names."""
     keras.backend.clear_session()
     architecture = load_architecture(name)
@@ -103,7 +103,8 @@ def train(project, name, folder="trained", epochs=2, **settings):
         seed=1, epochs=epochs, patience=9, learning_rate=0.01, weight_decay=0.01, warmup_share=0.1, label_smoothing=0.1,
         average=0.9, precision="float32",
     )  # fmt: skip
-    trainer = Trainer(name, architecture, architecture.Params(**{**SIZES[name], **settings}), training, BATCHES, EMOTIONS)
+    sizes = architecture.Params(**{**SIZES[name], **settings})
+    trainer = Trainer(name, architecture, sizes, training, BATCHES, EMOTIONS, start=start)
     out = project / folder / name
     trainer.run(project / "cleaned.csv", project / "features", out, project / "resume")
     return out
@@ -177,6 +178,18 @@ def test_the_statistics_are_of_the_training_clips_alone(project):
         write_arrays(project / "features/prosody/clean" / corpus, items, dtype="float32", recipe={})
     after = load_model(train(project, "prosody", epochs=1)).get_layer("standardise_prosody")
     assert np.array_equal(after.mean, before.mean) and np.array_equal(after.deviation, before.deviation)
+
+
+@pytest.mark.slow  # several trainings
+def test_a_training_that_starts_from_another_is_another_and_keeps_the_statistics_it_started_with(project):
+    base = train(project, "prosody", epochs=1)
+    edit(project, lambda table: table.__setitem__("split", table["split"].mask(table["corpus"] == "ravdess", "test")))
+    scratch = train(project, "prosody", "scratch", epochs=1)
+    onward = train(project, "prosody", "onward", epochs=1, start=base)
+    assert len({load_description(folder)["fingerprint"] for folder in (base, scratch, onward)}) == 3
+    means = [np.array(load_model(folder).get_layer("standardise_prosody").mean) for folder in (base, scratch, onward)]
+    assert np.array_equal(means[0], means[2]) and not np.array_equal(means[0], means[1])
+    assert contents(train(project, "prosody", "again", epochs=1, start=base)) == contents(onward)
 
 
 def _stored(project, corpus):
