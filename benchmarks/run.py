@@ -1,6 +1,7 @@
 """Run protocols of the benchmark by name, such as `iesc_loso --models prosody`, or all of them.
 
-`honesty` is the honesty report, and `robustness` the one on disturbed clips. Run again after a kill, it goes on.
+`honesty` is the honesty report, `ablation` what single changes are worth, `robustness` the report on disturbed clips.
+Run again after a kill, it goes on.
 """
 
 import argparse
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import table
+from ser.ablation_plan import NAME as ABLATION
+from ser.ablation_plan import AblationPlan, ablation_trainings
 from ser.honesty_plan import NAME as HONESTY
 from ser.honesty_plan import HonestyPlan, honesty_trainings
 from ser.params import load_params
@@ -67,6 +70,7 @@ class Plans:
 
     protocols: Plan
     honesty: HonestyPlan
+    ablation: AblationPlan
 
     def trainings(self, name: str, models: Sequence[str] | None = None) -> Sequence[Training]:
         """Of a protocol, or of the honesty report; none of the robustness report, which asks a bundle of the first pipeline."""
@@ -74,13 +78,19 @@ class Plans:
             return []
         if name == HONESTY:
             return honesty_trainings(self.honesty, models)
+        if name == ABLATION:
+            return ablation_trainings(self.ablation, models)
         return trainings(self.protocols, name, tuple(model for model in MODELS if models is None or model in models))
 
 
 def main() -> None:
     """Train, score, and write the tables."""
-    plans = Plans(load_params("run", Plan, PARAMS), load_params("honesty", HonestyPlan, PARAMS))
-    names = [*plans.protocols.folds, HONESTY, ROBUSTNESS]
+    plans = Plans(
+        load_params("run", Plan, PARAMS),
+        load_params("honesty", HonestyPlan, PARAMS),
+        load_params("ablation", AblationPlan, PARAMS),
+    )
+    names = [*plans.protocols.folds, HONESTY, ABLATION, ROBUSTNESS]
     models = list(dict.fromkeys([*MODELS, *plans.honesty.folds]))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("protocols", nargs="*", metavar="PROTOCOL", help=", ".join(names))
@@ -102,6 +112,8 @@ def main() -> None:
         table.main()
     for stage in ["honesty_score", "honesty_report"] if HONESTY in asked else []:
         _repro(["-s", f"benchmarks/dvc.yaml:{stage}"], Walk([], Progress()))
+    if ABLATION in asked:
+        _repro(["-s", "benchmarks/dvc.yaml:ablation"], Walk([], Progress()))
     if ROBUSTNESS in asked:  # the bundle too, where the first pipeline has not made it as it is now
         _repro(["benchmarks/dvc.yaml:robustness_report"], Walk([], Progress()))
 

@@ -18,9 +18,16 @@ Written by `python -m benchmarks.table` from `benchmarks/results/`; run with `py
 
 Percent. Each figure is the mean over the protocol's folds, then over seeds; in brackets the 95 % interval of a bootstrap over
 test speakers (marked * where there are too few of them and clips are redrawn: too narrow). The headline is a single clip of a
-voice never heard, nothing known of its speaker. In each fold validation speakers are taken from the training speakers and choose
-the epoch; the test part chooses nothing. "First mark" and "aim" are what we set out to reach.
+voice never heard, nothing known of its speaker, and of the first recipe of a protocol. In each fold validation speakers are
+taken from the training speakers and choose the epoch; the test part chooses nothing. "First mark" and "aim" are what we set out
+to reach.
 """
+_RECIPES = {
+    "alone": "trained on the protocol's corpora alone, from scratch",
+    "transfer": "starts from the model that learned from the other four corpora (`corpus_out`, seed 1), then trains on this one",
+    "pooled": "trained on the other corpora's clips too, as far as the protocol has their emotion",
+    "base": "trained on the other four corpora, all their emotions; the models that the recipe transfer starts from",
+}
 
 
 def as_markdown(reports: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[str, Benchmark]) -> str:
@@ -37,15 +44,11 @@ def as_markdown(reports: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[st
 
 
 def _headline(reports: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[str, Benchmark]) -> list[str]:
-    columns = [
-        (recipe, model)
-        for recipe in _unique(recipe for report in reports.values() for recipe in report["recipes"])
-        for model in _unique(m for report in reports.values() for m in report["recipes"].get(recipe, {"models": {}})["models"])
-    ]
-    header = ["protocol", "measure", *_KINDS, "first mark", "aim", *(f"{model} ({recipe})" for recipe, model in columns)]
+    models = _unique(model for report in reports.values() for model in _first(report)["models"])
+    header = ["protocol", "measure", *_KINDS, "first mark", "aim", *models]
     rows = []
     for name, benchmark in benchmarks.items():
-        ours = [_single(reports.get(name), recipe, model) for recipe, model in columns]
+        ours = [_single(reports.get(name), model) for model in models]
         marks = [f"{value:g}" if value is not None else "-" for value in (benchmark.first_mark, benchmark.aim)]
         beside = [_beside(benchmark, kind) for kind in _KINDS]
         rows.append([benchmark.title, _named(benchmark.headline), *beside, *marks, *ours])
@@ -62,11 +65,13 @@ def _beside(benchmark: Benchmark, kind: str) -> str:
     return " / ".join(found) or "-"
 
 
-def _single(report: Mapping[str, Any] | None, recipe: str, model: str) -> str:
-    try:
-        scores = report["recipes"][recipe]["models"][model]["none"] if report else None
-    except KeyError:
-        scores = None
+def _first(report: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of the recipe that the headline shows."""
+    return next(iter(report["recipes"].values()))
+
+
+def _single(report: Mapping[str, Any] | None, model: str) -> str:
+    scores = _first(report)["models"].get(model, {}).get("none") if report else None
     if not report or scores is None:
         return "not run"
     partial = f", {len(report['folds'])} of {report['folds_of_protocol']} folds" if _partial(report) else ""
@@ -89,7 +94,8 @@ def _section(name: str, benchmark: Benchmark, report: Mapping[str, Any] | None) 
         lines += ["Ours are of **synthetic demo voices**: they test the benchmark, and mean nothing about people.", ""]
     lines += [_members(report), ""]
     for recipe, content in report["recipes"].items():
-        lines += [f"### {benchmark.title}: {recipe}", "", *_conditions(content["models"]), "", *_costs(content["models"])]
+        what = [f"Recipe `{recipe}`: {_RECIPES[recipe]}.", ""] if recipe in _RECIPES else []
+        lines += [f"### {benchmark.title}: {recipe}", "", *what, *_conditions(content["models"]), "", *_costs(content["models"])]
         if content.get("pairs"):
             lines += ["", *_pairs(content["pairs"], report["headline"])]
         lines += ["", *_folds(report, content["models"]), ""]

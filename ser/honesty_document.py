@@ -22,7 +22,7 @@ _HOW = f"""In every protocol some of the rows that could train choose the epoch 
 or whole speakers. No test recording chooses anything, but in (a), where its second copy may, and in (c*), on purpose.
 Augmented copies and disturbances on the fly are those of each model's parameters, copies of training clips only. In
 (b) the copies are rows of the table, so that none is drawn besides: it might be one that is tested. An epoch of (a)
-and (b) has twice the rows, as where they come from. Nothing is known of the speaker of a clip. Random splits are
+and (b) has twice the rows, as where they come from. Nothing is known of the speaker of a clip. The random split (c) is
 drawn more than once, and held-out speakers change from fold to fold, so that each interval on {CORPORA[HOME]} is over
 all actors."""
 _STEPS = {

@@ -48,7 +48,7 @@ def report(
 
 
 def _recipe(benchmark: Benchmark, models: Mapping[str, Runs], bootstrap: SpeakerBootstrap) -> dict[str, Any]:
-    singles = {model: _by_seed(runs, "none", benchmark) for model, runs in models.items()}
+    singles = {model: by_seed(runs, "none", benchmark) for model, runs in models.items()}
     return {
         "models": {model: _model(benchmark, runs, bootstrap) for model, runs in models.items()},
         "pairs": pairs(singles, benchmark.headline, bootstrap),
@@ -58,16 +58,24 @@ def _recipe(benchmark: Benchmark, models: Mapping[str, Runs], bootstrap: Speaker
 def _model(benchmark: Benchmark, runs: Runs, bootstrap: SpeakerBootstrap) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for condition in CONDITIONS:
-        if seeds := _by_seed(runs, condition, benchmark):
+        if seeds := by_seed(runs, condition, benchmark):
             found[condition] = summary(seeds, bootstrap)
-    seeds = sorted({seed for _, seed in runs})
-    if len(seeds) > 1:
-        tables = {fold: mean_of([_condition(runs[fold, seed][0], "none") for seed in seeds]) for fold, _ in runs}
-        found["ensemble_of_seeds"] = summary({0: answers(tables, benchmark.emotions)}, bootstrap)
+    if averaged := ensemble(runs, benchmark):
+        found["ensemble_of_seeds"] = summary(averaged, bootstrap)
     return found | {"cost": _cost(runs)}
 
 
-def _by_seed(runs: Runs, condition: str, benchmark: Benchmark) -> dict[int, Answers]:
+def ensemble(runs: Runs, benchmark: Benchmark) -> dict[int, Answers]:
+    """Answers of the mean over seeds, a single clip of an unknown voice, as if of seed 0; empty if there is one seed."""
+    seeds = sorted({seed for _, seed in runs})
+    if len(seeds) < 2:
+        return {}
+    tables = {fold: mean_of([_condition(runs[fold, seed][0], "none") for seed in seeds]) for fold, _ in runs}
+    return {0: answers(tables, benchmark.emotions)}
+
+
+def by_seed(runs: Runs, condition: str, benchmark: Benchmark) -> dict[int, Answers]:
+    """Answers by seed under one of CONDITIONS, without seeds that have none."""
     found = {}
     for seed in sorted({seed for _, seed in runs}):
         tables = {fold: _condition(table, condition) for (fold, own), (table, _) in runs.items() if own == seed}

@@ -8,6 +8,7 @@ import yaml
 
 from benchmarks import run
 from benchmarks.run import Plans, Walk
+from ser.ablation_plan import AblationPlan
 from ser.benchmark_table import as_markdown
 from ser.bootstrap import SpeakerBootstrap
 from ser.honesty_plan import HonestyPlan
@@ -106,7 +107,10 @@ def test_the_walk_counts_trainings_and_tells_the_time_left():
 
 def test_the_honesty_report_is_asked_for_by_name_like_a_protocol():
     honesty = HonestyPlan(seeds=(1,), folds={"cnn": ("random_1",), "svm": ("random_1",)}, copies={})
-    plans = Plans(PLAN, honesty)
+    ablation = AblationPlan("iesc_loso", ("iesc_1",), (1,), "alone", {"cnn": ("mixup",)}, {"mixup": "mixup"})
+    plans = Plans(PLAN, honesty, ablation)
+    (changed,) = plans.trainings("ablation")
+    assert changed.stage == "ablation_cnn@iesc_1-mixup-1" and changed.folder.as_posix() == "iesc_loso/iesc_1/mixup/1/cnn"
     assert [training.stage for training in plans.trainings("honesty", ["svm"])] == ["honesty_svm@random_1-alone-1"]
     assert {training.model for training in plans.trainings("iesc_loso", ["svm", "cnn"])} == {"cnn"}, "no protocol has the other"
     assert len(plans.trainings("honesty")) == 2 and len(plans.trainings("iesc_loso")) == 18

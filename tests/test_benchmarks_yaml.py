@@ -9,6 +9,7 @@ import yaml
 from dvc.repo import Repo
 
 from benchmarks import table
+from ser.ablation_plan import AblationPlan, ablation_trainings
 from ser.honesty import HOME, HONESTY, honesty_fold
 from ser.honesty_claims import Claims
 from ser.honesty_plan import HonestyPlan, honesty_trainings
@@ -22,6 +23,7 @@ FILE = "benchmarks/dvc.yaml"
 PARAMS = ROOT / "benchmarks/params.yaml"
 PLAN = load_params("run", Plan, PARAMS)
 HONESTY_PLAN = load_params("honesty", HonestyPlan, PARAMS)
+ABLATION_PLAN = load_params("ablation", AblationPlan, PARAMS)
 CLAIMS = load_params("claims", Claims, PARAMS)
 DESIGNS = [model for model in HONESTY_PLAN.folds if model not in MODELS]
 UNDECLARED = "benchmarks/data/unfinished"
@@ -34,6 +36,7 @@ SECTIONS = {
     "benchmarks.honesty_folds": (set(), {"honesty", "honesty_folds", "augment"}),
     "benchmarks.honesty_score": ({"corpora"}, {"honesty", "evaluate"}),
     "benchmarks.honesty_report": (set(), {"claims"}),
+    "benchmarks.ablation": ({"corpora"}, {"ablation", "run", "evaluate"}),
     "benchmarks.robustness": ({"corpora"}, {"robustness", "evaluate"}),
     "benchmarks.robustness_report": (set(), set()),
     "stages.augment": (set(), {"augment"}),
@@ -124,6 +127,7 @@ def test_what_is_read_exists_or_is_made_by_a_stage(stage):
 
 def test_every_training_of_the_plan_has_its_stage_and_its_folders():
     planned = [training for name in PLAN.folds for training in trainings(PLAN, name)] + honesty_trainings(HONESTY_PLAN)
+    planned += ablation_trainings(ABLATION_PLAN)
     wanted = {training.stage: training for training in planned}
     assert len(wanted) == len(planned)
     assert set(wanted) == {name for name, stage in STAGES.items() if arguments(stage)[0] == "benchmarks.train"}
