@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ser.audio import to_float, to_int16
+from ser.audio import AudioParams, Decoded, to_signal
 from ser.bundle import GRAPH
+from ser.demo_voice import NEUTRAL, RATE_HZ, make_speaker, seeded, speak
 from ser.descriptors import NAME as DESCRIPTORS
 from ser.errors import SerError
 from ser.figures import draw_comparison, draw_model
@@ -277,14 +278,21 @@ def _costs(client: "MlflowClient", state: PipelineState, children: dict[str, str
 def _latency_ms(bundle: Path) -> float:
     """Median time of one prediction of a clip of 3 s, after a first one that warms up."""
     predictor = Predictor.load(bundle)
-    times_s = np.arange(round(LATENCY_CLIP_S * predictor.audio.sampling_rate_hz)) / predictor.audio.sampling_rate_hz
-    clip = to_float(to_int16(_buzz(times_s)))
+    clip = _spoken(LATENCY_CLIP_S, predictor.audio)
     took_s = []
     for _ in range(1 + LATENCY_RUNS):
         start = time.perf_counter()
         predictor.predict(clip)
         took_s.append(time.perf_counter() - start)
     return 1000 * float(np.median(took_s[1:]))
+
+
+def _spoken(seconds: float, params: AudioParams) -> np.ndarray:
+    """A synthetic sentence with pauses and breath: a steady tone would keep the pitch tracker busy for twice as long."""
+    speaker = make_speaker("latency", "female", seed=1)
+    sentence = speak(speaker, "latency", NEUTRAL, seeded("latency", 1), n_syllables=12, sung=False)
+    repeated = np.resize(sentence, (round(seconds * RATE_HZ), 1))
+    return to_signal(Decoded(repeated, RATE_HZ), params)
 
 
 def _common_tags(state: PipelineState) -> dict[str, str]:
