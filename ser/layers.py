@@ -135,6 +135,23 @@ class Selection(layers.Layer):
         return {**super().get_config(), "columns": self.columns}
 
 
+@register
+class SecondOpinion(layers.Layer):
+    """Logits of a network, to which those of another expert are added once it is trained: a product of experts (Hinton 2002).
+
+    While it trains, the network does not hear the other, or it would lean on an expert that knows the training clips by heart.
+    """
+
+    def call(self, inputs, training=False):
+        """Logits of the network and of the expert, both (batch, n), to their sum, or to the network's own in training."""
+        own, other = inputs
+        return own if training else own + other
+
+    def compute_output_shape(self, input_shape):
+        """(batch, n)."""
+        return input_shape[0]
+
+
 def dense_blocks(x, units: Sequence[int], dropout: Sequence[float]):
     """Dense layers, each with ReLU, batch normalisation and its dropout: (batch, units[-1])."""
     for width, share in zip(units, dropout, strict=True):

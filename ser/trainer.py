@@ -134,7 +134,7 @@ class Trainer:
 
     def _fitted(self, train: pd.DataFrame, features: Features) -> dict[str, np.ndarray]:
         """What the architecture learns of the original training clips before it can be built."""
-        (kind,) = self.architecture.INPUTS
+        kind = self.architecture.INPUTS[0]
         rows = np.stack([features.get(kind, Clip(row.id, row.corpus)) for row in train.itertuples()])
         labels = np.array([self.emotions.index(emotion) for emotion in train["emotion"]])
         return self.architecture.fit(rows, labels, self.sizes, self.training.seed)

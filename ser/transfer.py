@@ -21,7 +21,8 @@ class TransferError(SerError):
 def take_over(model: "keras.Model", emotions: Sequence[str], source: Path) -> None:
     """Copy every layer's weights; of the last dense layer the columns of the emotions that both tell apart.
 
-    Networks that the model is built on keep the weights they came with. What only `model` tells apart keeps its first values.
+    Networks that the model is built on keep the weights they came with, and frozen layers what was fitted on the new clips. What
+    only `model` tells apart keeps its first values.
 
     Args:
         model: a network as built, changed in place.
@@ -35,7 +36,7 @@ def take_over(model: "keras.Model", emotions: Sequence[str], source: Path) -> No
     import keras
 
     trained, known = load_model(source), load_description(source)["emotions"]
-    ours, theirs = ([layer for layer in network.layers if layer.weights] for network in (model, trained))
+    ours, theirs = ([layer for layer in network.layers if layer.weights and layer.trainable] for network in (model, trained))
     if [type(layer) for layer in ours] != [type(layer) for layer in theirs]:
         raise TransferError(f"{source}: another architecture than {model.name}; start from a model of the same name")
     last = [layer for layer in ours if isinstance(layer, keras.layers.Dense)][-1]

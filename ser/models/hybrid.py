@@ -36,7 +36,10 @@ def build(
     embeddings, votes = [], []
     for name in BASES:
         base = bases[name]
+        fitted = [layer for layer in base.layers if not layer.trainable]  # before any training, and not for training
         base.trainable = params.train_bases
+        for layer in fitted:
+            layer.trainable = False
         outputs = [base.get_layer("embedding").output, base.get_layer("emotion").output]
         network = keras.Model(base.inputs, outputs, name=f"{name}_network")
         embedding, probabilities = network([inputs[tensor.name] for tensor in base.inputs])
