@@ -113,6 +113,77 @@ def test_the_bases_go_on_learning_only_if_asked(train_bases):
     assert (len(learning) > len(new)) == train_bases
 
 
+N_COLUMNS, N_ROWS, WEIGHT = 6, 80, 0.5
+
+
+@pytest.fixture(scope="module")
+def told_apart():
+    """Rows of two emotions among three, far apart in two columns, with gaps; codes 0 and 2."""
+    random = np.random.default_rng(1)
+    labels = np.repeat([0, 2], N_ROWS // 2)
+    rows = random.normal(10, 2, (N_ROWS, N_COLUMNS))
+    rows[:, 1] += labels * 3
+    rows[:, 4] -= labels * 2
+    rows[random.random(rows.shape) < 0.02] = np.nan
+    return rows.astype(np.float32), labels
+
+
+def with_discriminant(rows, labels, weight=WEIGHT):
+    keras.utils.set_random_seed(1)
+    prosody = load_architecture("prosody")
+    sizes = prosody.Params((8,), dropout=0.0, discriminant=weight)
+    shapes = {kind: (N_COLUMNS,) for kind in prosody.INPUTS}
+    return prosody.build(shapes, 3, sizes, prosody.fit(rows[:, None], labels, sizes, 1))
+
+
+def network_alone(model):
+    return keras.Model(model.inputs, keras.layers.Softmax()(model.get_layer("logits").output))
+
+
+def test_a_discriminant_is_the_one_scikit_learn_fits_and_multiplies_what_the_network_says(told_apart):
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    rows, labels = told_apart
+    model = with_discriminant(rows, labels)
+    inputs = {"prosody": rows, "speaker": np.full_like(rows, np.nan)}
+    ours = model.predict_on_batch(inputs)
+    scaled = np.nan_to_num((rows - np.nanmean(rows, axis=0)) / np.nanstd(rows, axis=0)).astype(float)
+    fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[0.5, 0.5]).fit(scaled, labels)
+    theirs = np.exp(WEIGHT * fitted.predict_log_proba(scaled)) * network_alone(model).predict_on_batch(inputs)[:, [0, 2]]
+    assert ours[:, 1].max() < 1e-4, "an emotion without training clips is never answered"
+    np.testing.assert_allclose(ours[:, [0, 2]], theirs / theirs.sum(axis=1, keepdims=True), atol=1e-4)
+    assert (ours.argmax(axis=1) == labels).mean() > 0.9, "untrained as the network is"
+
+
+def test_while_it_trains_the_network_does_not_hear_the_discriminant_which_never_trains(told_apart):
+    rows, labels = told_apart
+    model = with_discriminant(rows, labels)
+    inputs = {"prosody": rows, "speaker": np.full_like(rows, np.nan)}
+    training = keras.ops.convert_to_numpy(model(inputs, training=True))
+    alone = keras.ops.convert_to_numpy(network_alone(model)(inputs, training=True))
+    np.testing.assert_allclose(training, alone, atol=1e-6)
+    assert np.abs(training - model.predict_on_batch(inputs)).max() > 0.1
+    frozen = {weight.path for weight in model.get_layer("discriminant").weights}
+    assert frozen and not frozen & {weight.path for weight in model.trainable_variables}
+
+
+def test_no_discriminant_is_fitted_unless_asked_for(told_apart):
+    names = {layer.name for layer in with_discriminant(*told_apart, weight=0.0).layers}
+    assert not names & {"discriminant", "product"} and "emotion" in names
+
+
+def test_a_hybrid_that_goes_on_training_its_parts_leaves_the_discriminant_as_it_was_fitted(told_apart):
+    cnn = load_architecture("cnn")
+    sizes = cnn.Params(4, (4,), attention_units=4, embedding=4, dropout=0.0, level_free=True)
+    bases = {"cnn": cnn.build({"spectrogram": SHAPES["spectrogram"]}, 3, sizes), "prosody": with_discriminant(*told_apart)}
+    hybrid = load_architecture("hybrid")
+    shapes = {"spectrogram": SHAPES["spectrogram"], "prosody": (N_COLUMNS,), "speaker": (N_COLUMNS,)}
+    model = hybrid.build(shapes, 3, hybrid.Params(dropout=0.0, fused_units=4, train_bases=True), bases=bases)
+    learning = {variable.path for variable in model.trainable_variables}
+    assert not {weight.path for weight in bases["prosody"].get_layer("discriminant").weights} & learning
+    assert {weight.path for weight in bases["prosody"].get_layer("logits").weights} <= learning
+
+
 def test_an_unknown_model_is_named_with_the_way_out():
     with pytest.raises(ArchitectureError, match="no model 'hmm': write ser/models/hmm.py"):
         load_architecture("hmm")

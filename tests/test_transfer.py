@@ -73,6 +73,29 @@ def test_the_networks_a_hybrid_is_built_on_keep_their_own_weights(trained):
             np.testing.assert_array_equal(ours, own)
 
 
+def test_what_was_fitted_on_the_new_clips_stays(tmp_path):
+    prosody, random = load_architecture("prosody"), np.random.default_rng(1)
+    sizes = prosody.Params((4,), dropout=0.0, discriminant=0.3)
+    shapes = {kind: SHAPES[kind] for kind in prosody.INPUTS}
+
+    def fitted(n_emotions):
+        labels = np.arange(40) % n_emotions
+        rows = random.normal(labels[:, None], 1, (40, 3)).astype(np.float32)
+        return prosody.build(shapes, n_emotions, sizes, prosody.fit(rows, labels, sizes, 1))
+
+    save_model(fitted(len(KNOWN)), tmp_path / "model.keras")
+    (tmp_path / "model.json").write_text(json.dumps({"emotions": KNOWN}))
+    model = fitted(len(WANTED))
+    names = ("discriminant", "standardise_discriminant")
+    before = {name: model.get_layer(name).get_weights() for name in names}
+    first = model.get_layer("logits").get_weights()[0].copy()
+    take_over(model, WANTED, tmp_path)
+    for name in names:
+        for now, then in zip(model.get_layer(name).get_weights(), before[name], strict=True):
+            np.testing.assert_array_equal(now, then)
+    assert not np.array_equal(model.get_layer("logits").get_weights()[0], first)
+
+
 @pytest.mark.parametrize("name, sizes, message", [
     ("prosody", {}, "another architecture than prosody"),
     ("cnn", {"filters": (2, 2)}, "another architecture than cnn"),
