@@ -1,7 +1,7 @@
 """Run protocols of the benchmark by name, such as `iesc_loso --models prosody`, or all of them.
 
-`honesty` is the honesty report, `ablation` what single changes are worth, `robustness` the report on disturbed clips.
-Run again after a kill, it goes on.
+`honesty` is the honesty report, `ablation` what single changes are worth, `robustness` the report on disturbed clips,
+and `speakers` what voices and microphones do to a result. Run again after a kill, it goes on.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from stages.running import run
 
 PARAMS = Path("benchmarks/params.yaml")
 PREDICTIONS = Path("benchmarks/data/predictions")
-ROBUSTNESS = "robustness"
+ROBUSTNESS, SPEAKERS = "robustness", "speakers"  # which train nothing
 _STAGE = re.compile(r"(?P<runs>Running stage|Stage) '(?:benchmarks/dvc\.yaml:)?(?P<name>[^']+)'")
 
 
@@ -73,8 +73,8 @@ class Plans:
     ablation: AblationPlan
 
     def trainings(self, name: str, models: Sequence[str] | None = None) -> Sequence[Training]:
-        """Of a protocol, or of the honesty report; none of the robustness report, which asks a bundle of the first pipeline."""
-        if name == ROBUSTNESS:
+        """Of a protocol, of the honesty report or of the ablation; the other reports train nothing."""
+        if name in (ROBUSTNESS, SPEAKERS):
             return []
         if name == HONESTY:
             return honesty_trainings(self.honesty, models)
@@ -90,7 +90,7 @@ def main() -> None:
         load_params("honesty", HonestyPlan, PARAMS),
         load_params("ablation", AblationPlan, PARAMS),
     )
-    names = [*plans.protocols.folds, HONESTY, ABLATION, ROBUSTNESS]
+    names = [*plans.protocols.folds, HONESTY, ABLATION, ROBUSTNESS, SPEAKERS]
     models = list(dict.fromkeys([*MODELS, *plans.honesty.folds]))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("protocols", nargs="*", metavar="PROTOCOL", help=", ".join(names))
@@ -114,6 +114,8 @@ def main() -> None:
         _repro(["-s", f"benchmarks/dvc.yaml:{stage}"], Walk([], Progress()))
     if ABLATION in asked:
         _repro(["-s", "benchmarks/dvc.yaml:ablation"], Walk([], Progress()))
+    if SPEAKERS in asked:
+        _repro(["benchmarks/dvc.yaml:speakers"], Walk([], Progress()))
     if ROBUSTNESS in asked:  # the bundle too, where the first pipeline has not made it as it is now
         _repro(["benchmarks/dvc.yaml:robustness_report"], Walk([], Progress()))
 
@@ -151,8 +153,8 @@ def _group(training: Training) -> tuple[str, ...]:
 
 def _list(plans: Plans, names: Sequence[str]) -> None:
     for name in names:
-        if name == ROBUSTNESS:
-            print(f"{name}: asks the first pipeline's hybrid, no trainings")
+        if name in (ROBUSTNESS, SPEAKERS):
+            print(f"{name}: no trainings")
             continue
         wanted = plans.trainings(name)
         done = sum((PREDICTIONS / training.folder / "report.json").exists() for training in wanted)

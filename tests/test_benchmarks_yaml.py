@@ -37,6 +37,7 @@ SECTIONS = {
     "benchmarks.honesty_score": ({"corpora"}, {"honesty", "evaluate"}),
     "benchmarks.honesty_report": (set(), {"claims"}),
     "benchmarks.ablation": ({"corpora"}, {"ablation", "run", "evaluate"}),
+    "benchmarks.speakers": ({"corpora", "spectrogram"}, {"enrolment"}),
     "benchmarks.robustness": ({"corpora"}, {"robustness", "evaluate"}),
     "benchmarks.robustness_report": (set(), set()),
     "stages.augment": (set(), {"augment"}),
