@@ -37,7 +37,7 @@ def as_markdown(reports: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[st
         reports: of `ser.protocol_report`, those there are.
         benchmarks: all protocols.
     """
-    lines = [_HEAD, "## Headline", "", *_headline(reports, benchmarks)]
+    lines = [_HEAD, "## Headline", "", *_headline(reports, benchmarks), *_total(reports)]
     for name, benchmark in benchmarks.items():
         lines += ["", f"## {benchmark.title}", "", *_section(name, benchmark, reports.get(name))]
     return "\n".join(lines) + "\n"
@@ -53,6 +53,18 @@ def _headline(reports: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[str,
         beside = [_beside(benchmark, kind) for kind in _KINDS]
         rows.append([benchmark.title, _named(benchmark.headline), *beside, *marks, *ours])
     return _table(header, rows)
+
+
+def _total(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What all of it took."""
+    models = [
+        model for report in reports.values() for recipe in report["recipes"].values() for model in recipe["models"].values()
+    ]
+    if not models:
+        return []
+    n, hours = sum(model["cost"]["trainings"] for model in models), sum(model["cost"]["took_s"] for model in models) / 3600
+    longest = max(model["cost"]["longest_s"] for model in models) / 60
+    return ["", f"{n} trainings took {hours:.1f} hours one after the other, the longest {longest:.0f} minutes."]
 
 
 def _beside(benchmark: Benchmark, kind: str) -> str:

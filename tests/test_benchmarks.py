@@ -78,6 +78,7 @@ def test_the_document_shows_ours_beside_the_others_and_says_what_is_missing(cont
     assert "43.7" in row and "60.0 (60.0 to 60.0), 3 of 8 folds" in row and "80.0" in row
     assert next(line for line in text.splitlines() if line.startswith("| EmoDB")).count("not run") == 2
     assert "Not run yet: `python -m benchmarks.run emodb_loso`" in text
+    assert "12 trainings took 0.2 hours one after the other, the longest 1 minutes." in text
     assert "prosody minus cnn" in text and "+20.0 (+20.0 to +20.0)" in text
     assert "synthetic demo voices" not in text
     demo = as_markdown({"iesc_loso": {**content, "synthetic_demo_voices": 1}}, BENCHMARKS)
