@@ -25,6 +25,7 @@ to reach.
 _RECIPES = {
     "alone": "trained on the protocol's corpora alone, from scratch",
     "transfer": "starts from the model that learned from the other four corpora (`corpus_out`, seed 1), then trains on this one",
+    "transfer_small": "as transfer, in more epochs, which are short in a small corpus",
     "pooled": "trained on the other corpora's clips too, as far as the protocol has their emotion",
     "base": "trained on the other four corpora, all their emotions; the models that the recipe transfer starts from",
 }
