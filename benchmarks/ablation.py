@@ -1,9 +1,6 @@
 """The answers of changed recipes, beside those they depart from, to one JSON and docs/ablation.md."""
 
 import argparse
-import json
-import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 from ser.ablation import change_scores, knowledge_scores
@@ -11,11 +8,11 @@ from ser.ablation_document import as_markdown
 from ser.ablation_plan import NAME, AblationPlan
 from ser.bootstrap import SpeakerBootstrap
 from ser.errors import SerError
-from ser.files import read_csv, replacing, write_json
+from ser.files import replacing, write_json
 from ser.params import load_params
 from ser.plan import MODELS, Plan, Training, trainings
-from ser.protocol_report import Runs
 from ser.protocols import BENCHMARKS
+from ser.runs import Runs, load_runs
 from ser.sources import CorporaParams
 from stages.running import run
 
@@ -60,7 +57,7 @@ def _changes(plan: AblationPlan, model: str, predictions: Path, bootstrap: Speak
 
 def _runs(plan: AblationPlan, model: str, recipe: str, predictions: Path) -> Runs:
     wanted = [Training(plan.protocol, fold, recipe, seed, model) for fold in plan.folds for seed in plan.seeds]
-    return _complete(wanted, predictions)
+    return load_runs(wanted, predictions)
 
 
 def _knowledge(plan: Plan, predictions: Path, bootstrap: SpeakerBootstrap) -> dict[str, dict]:
@@ -70,28 +67,12 @@ def _knowledge(plan: Plan, predictions: Path, bootstrap: SpeakerBootstrap) -> di
         first = plan.recipes[protocol][0]
         models = {}
         for model in MODELS:
-            runs = _complete([t for t in trainings(plan, protocol, (model,)) if t.recipe == first], predictions)
+            runs = load_runs([t for t in trainings(plan, protocol, (model,)) if t.recipe == first], predictions)
             if runs and (scores := knowledge_scores(BENCHMARKS[protocol], runs, bootstrap)):
                 models[model] = scores
         if models:
             found[protocol] = {"title": BENCHMARKS[protocol].title, "recipe": first, "models": models}
     return found
-
-
-def _complete(wanted: Sequence[Training], predictions: Path) -> Runs:
-    """Answers and report of each training by fold and seed; empty if one is missing."""
-    folders = {(training.fold, training.seed): predictions / training.folder for training in wanted}
-    there = [folder for folder in folders.values() if (folder / "report.json").exists()]
-    if len(there) < len(folders):
-        if there:
-            first = wanted[0]
-            counts = (first.protocol, first.model, first.recipe, len(there), len(folders))
-            logging.warning("%s, %s %s: %d of %d trainings have run; left out", *counts)
-        return {}
-    return {
-        key: (read_csv(folder / "answers.csv"), json.loads((folder / "report.json").read_text(encoding="utf-8")))
-        for key, folder in folders.items()
-    }
 
 
 if __name__ == "__main__":

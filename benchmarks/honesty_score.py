@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import logging
 from pathlib import Path
 
 from ser.bootstrap import SpeakerBootstrap
@@ -10,8 +9,9 @@ from ser.errors import SerError
 from ser.files import read_csv, write_json
 from ser.honesty import honesty_fold
 from ser.honesty_plan import NAME, HonestyPlan, HonestyTraining, honesty_trainings
-from ser.honesty_scores import Runs, honesty_scores
+from ser.honesty_scores import honesty_scores
 from ser.params import load_params
+from ser.runs import Runs, load_runs
 from ser.sources import CorporaParams
 from stages.running import run
 
@@ -28,7 +28,7 @@ def main() -> None:
     bootstrap = load_params("evaluate", SpeakerBootstrap, PARAMS)
     synthetic = load_params("corpora", CorporaParams).synthetic
 
-    runs = {model: _complete(honesty_trainings(plan, [model]), args.predictions) for model in plan.folds}
+    runs = {model: _complete(honesty_trainings(plan, [model]), args.predictions.parent) for model in plan.folds}
     if not any(runs.values()):
         raise SerError(f"no model has run on all folds of a protocol; run `python -m benchmarks.run {NAME}`")
     folds = {name: read_csv(args.folds / f"{name}.csv") for name in plan.every_fold}
@@ -41,18 +41,7 @@ def _complete(wanted: list[HonestyTraining], predictions: Path) -> Runs:
     by_protocol: dict[str, list[HonestyTraining]] = {}
     for training in wanted:
         by_protocol.setdefault(honesty_fold(training.fold).protocol, []).append(training)
-    found = {}
-    for protocol, trainings in by_protocol.items():
-        folders = {(t.fold, t.seed): predictions / t.folder.relative_to(NAME) for t in trainings}
-        there = [folder for folder in folders.values() if (folder / "report.json").exists()]
-        if len(there) < len(folders):
-            model = trainings[0].model
-            logging.warning("%s, %s: %d of %d trainings have run; left out", protocol, model, len(there), len(folders))
-            continue
-        for key, folder in folders.items():
-            report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-            found[key] = (read_csv(folder / "answers.csv"), report)
-    return found
+    return {key: run for trainings in by_protocol.values() for key, run in load_runs(trainings, predictions).items()}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """All answers of a protocol to its report."""
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
@@ -10,8 +9,9 @@ from ser.errors import SerError
 from ser.files import read_csv, write_json
 from ser.params import load_params
 from ser.plan import MODELS, Plan, trainings
-from ser.protocol_report import Runs, report
+from ser.protocol_report import report
 from ser.protocols import BENCHMARKS
+from ser.runs import Runs, load_runs
 from ser.sources import CorporaParams
 from stages.running import run
 
@@ -29,7 +29,7 @@ def main() -> None:
     bootstrap = load_params("evaluate", SpeakerBootstrap, PARAMS)
     synthetic = load_params("corpora", CorporaParams).synthetic
 
-    recipes = {recipe: _complete(plan, recipe, args.protocol, args.predictions) for recipe in plan.recipes[args.protocol]}
+    recipes = {recipe: _complete(plan, recipe, args.protocol, args.predictions.parent) for recipe in plan.recipes[args.protocol]}
     if not any(recipes.values()):
         way_out = f"run `python -m benchmarks.run {args.protocol}`"
         raise SerError(f"{args.protocol}: no model has run on all folds and seeds; {way_out}")
@@ -48,19 +48,9 @@ def main() -> None:
 
 def _complete(plan: Plan, recipe: str, protocol: str, predictions: Path) -> dict[str, Runs]:
     """Runs of each model that has them all."""
-    found: dict[str, Runs] = {}
-    for model in MODELS:
-        wanted = [training for training in trainings(plan, protocol, (model,)) if training.recipe == recipe]
-        folders = {(t.fold, t.seed): predictions / t.folder.relative_to(protocol) for t in wanted}
-        there = [folder for folder in folders.values() if (folder / "report.json").exists()]
-        if len(there) == len(folders):
-            found[model] = {
-                key: (read_csv(folder / "answers.csv"), json.loads((folder / "report.json").read_text(encoding="utf-8")))
-                for key, folder in folders.items()
-            }
-        elif there:
-            logging.warning("%s, %s %s: %d of %d trainings have run; left out", protocol, recipe, model, len(there), len(folders))
-    return found
+    wanted = {model: [t for t in trainings(plan, protocol, (model,)) if t.recipe == recipe] for model in MODELS}
+    found = {model: load_runs(own, predictions) for model, own in wanted.items()}
+    return {model: runs for model, runs in found.items() if runs}
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ import numpy as np
 from ser.bootstrap import SpeakerBootstrap
 from ser.evaluation import rounded
 from ser.fold_scores import by_fold, pairs
-from ser.protocol_report import Runs, by_seed, ensemble
+from ser.protocol_report import by_seed, ensemble
 from ser.protocols import Benchmark
+from ser.runs import Runs
 
 _SINGLE, _OTHER = "single", "other"
 

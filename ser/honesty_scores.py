@@ -10,6 +10,7 @@ from ser.emotions import CANONICAL
 from ser.evaluation import rounded
 from ser.fold_scores import Answers, answers, pairs, summary
 from ser.honesty import HOME, HONESTY, honesty_fold
+from ser.runs import Runs
 
 # pairs of protocols between which one thing changes, the more forgiving one first
 STEPS = (
@@ -19,9 +20,6 @@ STEPS = (
     ("random", "speakers"),
     ("speakers", "sentences"),
 )
-
-# of one model: by (fold, seed), its answers and the training's report
-Runs = Mapping[tuple[str, int], tuple[pd.DataFrame, Mapping[str, Any]]]
 
 
 def honesty_scores(

@@ -10,11 +10,9 @@ from ser.bootstrap import SpeakerBootstrap
 from ser.evaluation import rounded
 from ser.fold_scores import Answers, answers, mean_of, pairs, summary
 from ser.protocols import Benchmark
+from ser.runs import Runs
 
 CONDITIONS = ("none", "enrolled", "transductive")
-
-# of one model and recipe: by (fold, seed), the answers and the training's report
-Runs = Mapping[tuple[str, int], tuple[pd.DataFrame, Mapping[str, Any]]]
 
 
 def report(
