@@ -136,7 +136,7 @@ def test_a_run_leaves_a_complete_folder_and_nothing_else(project, live, caplog):
     assert list(history["epoch"]) == live.epochs == [1, 2] and live.finished
     assert description["validation"]["validation_uar"] == pytest.approx(history["validation_uar"].max(), abs=1e-6)
     params = json.loads((out / "params.json").read_text())
-    assert params["architecture"] == {"units": [4], "dropout": 0.2} and params["training"]["epochs"] == 2
+    assert params["architecture"] == {"units": [4], "dropout": 0.2, "discriminant": 0.0} and params["training"]["epochs"] == 2
     assert "train prosody: 12 utterances of 4 speakers, validated on 6 of 2" in caplog.text
     assert "prosody epoch 2/2: loss" in caplog.text
 
