@@ -88,8 +88,9 @@ def _single(report: Mapping[str, Any] | None, model: str) -> str:
     if not report or scores is None:
         return "not run"
     partial = f", {len(report['folds'])} of {report['folds_of_protocol']} folds" if _partial(report) else ""
+    alone = ", one seed" if len(scores[report["headline"]]["seeds"]) == 1 else ""
     demo = ", synthetic demo voices" if report["synthetic_demo_voices"] else ""
-    return _cell(scores, report["headline"]) + partial + demo
+    return _cell(scores, report["headline"]) + partial + alone + demo
 
 
 def _partial(report: Mapping[str, Any]) -> bool:

@@ -81,6 +81,12 @@ def test_the_document_shows_ours_beside_the_others_and_says_what_is_missing(cont
     assert "12 trainings took 0.2 hours one after the other, the longest 1 minutes." in text
     assert "prosody minus cnn" in text and "+20.0 (+20.0 to +20.0)" in text
     assert "synthetic demo voices" not in text
+    assert "one seed" not in text
+    once = json.loads(json.dumps(content))
+    for model in once["recipes"]["alone"]["models"].values():
+        model["none"]["uar"]["seeds"].popitem()
+    rows = as_markdown({"iesc_loso": once}, BENCHMARKS).splitlines()
+    assert next(line for line in rows if line.startswith("| IESC")).count("one seed") == 2
     demo = as_markdown({"iesc_loso": {**content, "synthetic_demo_voices": 1}}, BENCHMARKS)
     assert next(line for line in demo.splitlines() if line.startswith("| IESC")).count("synthetic demo voices") == 2
     assert "mean nothing about people" in demo
