@@ -160,14 +160,17 @@ def test_stage_and_folder_name_the_training():
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """IESC of four synthetic speakers where the real one would lie, one fold, tiny models of one epoch."""
+    """All corpora of few synthetic speakers where the real ones would lie, one fold, tiny models of one epoch."""
     folder = tmp_path_factory.mktemp("benchmark") / "ser"
-    project = Project.fresh(folder, {"corpora.root": "data/raw", "corpora.use": ["iesc"], **TINY_MODELS})
-    raw_corpora(folder / "data/raw", "iesc")
+    project = Project.fresh(folder, {"corpora.root": "data/raw", **TINY_MODELS})
+    raw_corpora(folder / "data/raw", "ravdess", "crema_d", "tess", "emodb", "iesc")
     path = folder / "benchmarks/params.yaml"
     params = yaml.safe_load(path.read_text())
     params["run"]["folds"]["iesc_loso"] = ["iesc_1"]
-    params["run"]["seeds"] = [1]
+    params["run"]["seeds"]["iesc_loso"] = [1]
+    for models in params["recipes"].values():
+        for change in models.values():
+            change["training"] = {}  # as long as the tiny models train: one epoch
     params["evaluate"]["n_bootstrap"] = 100
     path.write_text(yaml.safe_dump(params, sort_keys=False))
     (folder / "benchmarks/results/iesc_loso.json").unlink(missing_ok=True)
@@ -184,7 +187,7 @@ def test_a_protocol_runs_from_end_to_end_and_goes_on_after_a_kill(project):
     output = project.run("python", "-m", "benchmarks.run", "iesc_loso").stdout
     assert done and "done before" in output and "[3 of 3] iesc_loso" in output
     content = json.loads((project.folder / "benchmarks/results/iesc_loso.json").read_text())
-    models = content["recipes"]["alone"]["models"]
+    models = content["recipes"]["transfer_small"]["models"]
     assert set(models) == {"cnn", "prosody", "hybrid"}
     assert set(models["hybrid"]) == {"none", "enrolled", "transductive", "cost"} and "enrolled" not in models["cnn"]
     assert content["folds"]["iesc_1"]["tested"] == ["iesc_1"]
@@ -199,4 +202,5 @@ def test_an_edit_of_one_model_trains_that_model_and_what_builds_on_it(project):
     project.configure({"models.prosody.architecture.units": [8]})
     output = project.run("python", "-m", "benchmarks.run", "iesc_loso").stdout
     names = {stage.partition(":")[2].partition("@")[0] for stage in ran(output)}
-    assert names == {"iesc_loso_prosody", "iesc_loso_hybrid", "score"}
+    asked = {"iesc_loso_prosody", "iesc_loso_hybrid", "score"}
+    assert names == {*asked, "corpus_out_prosody", "corpus_out_hybrid"}, "those they start from too"
