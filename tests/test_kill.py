@@ -102,7 +102,8 @@ def test_a_killed_worker_is_one_sentence_and_leaves_nothing(undisturbed, tmp_pat
 
         def workers():
             children = psutil.Process(running.process.pid).children(recursive=True)
-            return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+            begun = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+            return [child for child in begun if child.cpu_times().user > 0.3]  # at work, not just starting
 
         assert running.wait_until(lambda: running.process.poll() is None and bool(workers()))
         os.kill(workers()[0].pid, signal.SIGKILL)
