@@ -5,7 +5,7 @@ import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
@@ -49,6 +49,7 @@ def each(function: Callable[[T], R], items: Iterable[T], *, total: int, name: st
         os.environ.setdefault(variable, "1")
     source = iter(items)
     context = multiprocessing.get_context("spawn")
+    others = multiprocessing.active_children()
     with (
         ProcessPoolExecutor(n_workers, mp_context=context) as pool,
         tqdm(total=total, desc=name, unit="clip", mininterval=1.0) as bar,
@@ -57,7 +58,7 @@ def each(function: Callable[[T], R], items: Iterable[T], *, total: int, name: st
         try:
             while True:
                 while len(pending) < 3 * n_workers and (batch := list(islice(source, chunk))):
-                    pending.append(pool.submit(_run, function, batch))
+                    pending.append(_submit(pool, function, batch))
                 if not pending:
                     return
                 for result in pending.popleft().result():
@@ -65,6 +66,9 @@ def each(function: Callable[[T], R], items: Iterable[T], *, total: int, name: st
                     yield result
         except BrokenProcessPool:
             logging.getLogger(__name__).debug("pool broke", exc_info=True)
+            # The pool ends the workers it knew of when one died, and waits for all: one started meanwhile would wait for ever.
+            for worker in set(multiprocessing.active_children()).difference(others):
+                worker.kill()
             raise WorkerError(
                 f"{name}: a worker process died after {bar.n} of {total} clips (killed, or out of memory); "
                 "nothing was kept of this stage. Run `dvc repro` again, with SER_WORKERS=1 if memory is short"
@@ -72,6 +76,13 @@ def each(function: Callable[[T], R], items: Iterable[T], *, total: int, name: st
         finally:
             for future in pending:
                 future.cancel()
+
+
+def _submit(pool: ProcessPoolExecutor, function: Callable[[T], R], batch: list[T]) -> Future:
+    try:
+        return pool.submit(_run, function, batch)
+    except OSError as error:  # starting a worker: no memory, or another one's death has closed what they share
+        raise BrokenProcessPool from error
 
 
 def _run(function: Callable[[T], R], batch: list[T]) -> list[R]:

@@ -4,6 +4,7 @@ import math
 import os
 import signal
 import time
+from multiprocessing.context import SpawnProcess
 
 import pytest
 
@@ -59,6 +60,29 @@ def test_an_error_in_a_worker_is_raised_here():
 def test_a_killed_worker_is_one_sentence_with_the_way_out():
     with pytest.raises(WorkerError, match=r"spectrogram: a worker process died after \d of 40 clips .*SER_WORKERS=1"):
         list(each(die_at_five, range(40), total=40, name="spectrogram", chunk=1))
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_worker_killed_while_the_next_one_starts_is_told_too(monkeypatch, moment):
+    """The pool ends the workers that it knows of, and does not know of the second one yet."""
+    start, started = SpawnProcess.start, []
+
+    def kill_the_first():
+        started[0].kill()
+        time.sleep(0.5)  # for the pool to notice
+
+    def start_and_kill(worker):
+        if started and moment == "before":
+            kill_the_first()
+        start(worker)
+        started.append(worker)
+        if len(started) == 2 and moment == "after":
+            kill_the_first()
+
+    monkeypatch.setattr(SpawnProcess, "start", start_and_kill)
+    with pytest.raises(WorkerError, match="test: a worker process died after 0 of 40 clips"):
+        list(each(time.sleep, [5] + [0] * 39, total=40, name="test", chunk=1))
+    assert not any(worker.is_alive() for worker in started)
 
 
 def test_nothing_to_do_starts_nothing():
