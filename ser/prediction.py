@@ -7,15 +7,12 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """Calibrated probabilities of each emotion, and what they rest on."""
+class Verdict:
+    """Calibrated probabilities of each emotion, and what they amount to."""
 
     emotions: tuple[str, ...]
     probabilities: np.ndarray  # (n_emotions,), sums to one
     unsure_below: float  # a confidence under this is no verdict; chosen on validation
-    duration_s: float
-    attention_times_s: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (n_steps,), middle of each step
-    attention: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (n_steps,), sums to one; empty without attention
 
     @property
     def emotion(self) -> str:
@@ -39,5 +36,17 @@ class Prediction:
             "confidence": round(self.confidence, 6),
             "unsure": self.unsure,
             "probabilities": {e: round(float(p), 6) for e, p in zip(self.emotions, self.probabilities, strict=True)},
-            "duration_s": round(self.duration_s, 3),
         }
+
+
+@dataclass(frozen=True)
+class Prediction(Verdict):
+    """The verdict, and what it rests on."""
+
+    duration_s: float
+    attention_times_s: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (n_steps,), middle of each step
+    attention: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (n_steps,), sums to one; empty without attention
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**super().as_dict(), "duration_s": round(self.duration_s, 3)}

@@ -10,7 +10,7 @@ import numpy as np
 
 from ser.audio import AudioError
 from ser.errors import SerError
-from ser.prediction import Prediction
+from ser.prediction import Prediction, Verdict
 from ser.recording import Recording
 from ser.voice_activity import VoiceActivity
 
@@ -49,43 +49,20 @@ class TimelineParams:
             )
 
 
-@dataclass(frozen=True)
-class TimelinePoint:
-    """What is known at `end_s`, from the window that ends there and, smoothed, from those before it."""
+@dataclass(frozen=True, kw_only=True)
+class TimelinePoint(Verdict):
+    """What is known at `end_s`, from the window that ends there and, smoothed, from those before it.
+
+    As long as nobody has spoken, the probabilities are all equal.
+    """
 
     start_s: float  # of the window
     end_s: float
-    emotions: tuple[str, ...]
-    probabilities: np.ndarray  # (n_emotions,), smoothed, sums to one; all equal as long as nobody has spoken
     speech: bool  # False: nobody speaks in the window, and the probabilities are those of the last point with speech
-    unsure_below: float
-
-    @property
-    def emotion(self) -> str:
-        """The most probable emotion, sure or not, speech or not."""
-        return self.emotions[int(np.argmax(self.probabilities))]
-
-    @property
-    def confidence(self) -> float:
-        """Probability of that emotion."""
-        return float(np.max(self.probabilities))
-
-    @property
-    def unsure(self) -> bool:
-        """Whether the confidence is too low for a verdict."""
-        return self.confidence < self.unsure_below
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; probabilities keep six digits."""
-        return {
-            "start_s": round(self.start_s, 3),
-            "end_s": round(self.end_s, 3),
-            "speech": self.speech,
-            "emotion": self.emotion,
-            "confidence": round(self.confidence, 6),
-            "unsure": self.unsure,
-            "probabilities": {e: round(float(p), 6) for e, p in zip(self.emotions, self.probabilities, strict=True)},
-        }
+        """Plain values for JSON."""
+        return {"start_s": round(self.start_s, 3), "end_s": round(self.end_s, 3), "speech": self.speech, **super().as_dict()}
 
 
 class Timeline:

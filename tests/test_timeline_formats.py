@@ -14,7 +14,7 @@ EMOTIONS = ("angry", "happy", "sad")
 def point(start_s, end_s, emotion="angry", confidence=0.8, speech=True):
     probabilities = np.full(3, (1 - confidence) / 2)
     probabilities[EMOTIONS.index(emotion)] = confidence
-    return TimelinePoint(start_s, end_s, EMOTIONS, probabilities, speech, unsure_below=0.5)
+    return TimelinePoint(EMOTIONS, probabilities, 0.5, start_s=start_s, end_s=end_s, speech=speech)
 
 
 POINTS = [
