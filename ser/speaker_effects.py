@@ -7,6 +7,7 @@ import pandas as pd
 
 from ser.inference import Enrolment
 from ser.models import prosody
+from ser.scoring import confusion, uar
 from ser.speaker import speaker_mean
 
 CONDITIONS = ("none", "enrolled", "transductive")
@@ -108,7 +109,7 @@ def _uar(train: np.ndarray, train_codes: np.ndarray, test: np.ndarray, test_code
     fitted = prosody.fit(train, train_codes, _DISCRIMINANT, 0)
     scaled = np.nan_to_num((test - fitted["mean"]) / np.where(fitted["deviation"] > 1e-6, fitted["deviation"], 1.0)).clip(-8, 8)
     chosen = fitted["codes"][(scaled @ fitted["weights"] + fitted["bias"]).argmax(axis=1)]
-    return float(np.mean([(chosen[test_codes == code] == code).mean() for code in np.unique(test_codes)]))
+    return float(uar(confusion(test_codes, chosen, int(max(train_codes.max(), test_codes.max())) + 1)))
 
 
 def summary(by_speaker: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
