@@ -33,7 +33,7 @@ def main() -> None:
     stores = (args.clean_features, args.augmented_features)
 
     report = train_fold(args.model, architecture, recipe, args.fold_csv, stores, args.start, args.trained, args.resume)
-    table, rate = answer_fold(args.trained, args.fold_csv, stores, enrolment)
+    table, rate = answer_fold(args.trained, args.fold_csv, stores, enrolment, choose=recipe.choose)
     description = load_description(args.trained)
     report |= {
         "answered_utterances_a_s": round(rate, 1),
@@ -41,6 +41,7 @@ def main() -> None:
         "epoch_kept": int(description["validation"]["epoch"]),
         "pool": int(recipe.pool),
         "start": int(recipe.start),
+        "choose": int(recipe.choose),
     }
     with replacing(args.predictions) as folder:
         folder.mkdir()

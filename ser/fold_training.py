@@ -54,7 +54,7 @@ def train_fold(
     Returns:
         The training's report: counts, seconds, epochs.
     """
-    rows = training_rows(read_csv(fold_csv), pool=recipe.pool)
+    rows = training_rows(read_csv(fold_csv), pool=recipe.pool, choose=recipe.choose)
     settings = (recipe.sizes, recipe.training, recipe.batches)
     trainer = Trainer(model, architecture, *settings, emotions_of(rows), start=start if recipe.start else None)
     resumed = any(resume.glob(f"{model}/*.npz"))
@@ -77,8 +77,10 @@ def train_fold(
     }
 
 
-def training_rows(table: pd.DataFrame, *, pool: bool) -> pd.DataFrame:
-    """A fold's rows with the clips of other corpora in training, or without them."""
+def training_rows(table: pd.DataFrame, *, pool: bool, choose: bool = True) -> pd.DataFrame:
+    """A fold's rows with the clips of other corpora in training or without them, and those that choose the epoch or none."""
+    if not choose:
+        table = table.assign(split=table["split"].replace("validation", "train"))
     if pool:
         return table.assign(split=table["split"].replace(_POOL, "train"))
     return table[table["split"] != _POOL].reset_index(drop=True)
@@ -89,17 +91,20 @@ def emotions_of(rows: pd.DataFrame) -> tuple[str, ...]:
     return tuple(name for name in CANONICAL if name in set(rows["emotion"]))
 
 
-def answer_fold(model_dir: Path, fold_csv: Path, stores: tuple[Path, Path], enrolment: Enrolment) -> tuple[pd.DataFrame, float]:
+def answer_fold(
+    model_dir: Path, fold_csv: Path, stores: tuple[Path, Path], enrolment: Enrolment, *, choose: bool = True
+) -> tuple[pd.DataFrame, float]:
     """Probabilities of the held-out clips under three conditions, and how many utterances a second were answered.
 
-    The condition is `none` (a single clip of an unheard voice: validation and test) and, for test clips of models that take
-    what is known of a speaker, `enrolled` (some unlabelled clips) and `transductive` (all the speaker's other test clips).
+    The condition is `none` (a single clip of an unheard voice: test, and validation where it chose the epoch) and, for test
+    clips of models that take what is known of a speaker, `enrolled` (some unlabelled clips) and `transductive` (all the
+    speaker's other test clips).
 
     Returns:
         Table with columns condition, id, corpus, speaker, split, emotion, p_<emotion>..., and utterances a second from
         stored features, measured under `none`.
     """
-    table = read_csv(fold_csv)
+    table = training_rows(read_csv(fold_csv), pool=False, choose=choose)
     held_out = table[table["split"].isin(("validation", "test"))].reset_index(drop=True)
     test = held_out[held_out["split"] == "test"].reset_index(drop=True)
     with both_variants(*stores, list(load_description(model_dir)["inputs"])) as features:

@@ -20,6 +20,7 @@ class Recipe:
     sizes: Any
     training: TrainParams | FitParams
     batches: BatchParams
+    choose: bool = True  # whether the validation speakers choose the epoch; if not they train too, and the last epoch is kept
 
 
 def load_recipe(name: str, model: str, architecture: ModuleType, seed: int, recipes: Path) -> Recipe:
@@ -38,14 +39,14 @@ def load_recipe(name: str, model: str, architecture: ModuleType, seed: int, reci
     training_params = FitParams if hasattr(architecture, "estimator") else TrainParams
     kinds = {"architecture": architecture.Params, "training": training_params, "batches": BatchParams}
     partial = [(kind, _partial(cls), field(default_factory=_partial(cls))) for kind, cls in kinds.items()]
-    chosen = [("pool", bool), ("start", bool, field(default=False))]
+    chosen = [("pool", bool), ("start", bool, field(default=False)), ("choose", bool, field(default=True))]
     change = load_params(f"recipes.{name}.{model}", make_dataclass("Change", [*chosen, *partial]), recipes)
     settings = {}
     for kind, cls in kinds.items():
         given = {item.name: value for item in fields(cls) if (value := getattr(getattr(change, kind), item.name)) is not None}
         settings[kind] = replace(load_params(f"models.{model}.{kind}", cls), **given)
     training = replace(settings["training"], seed=seed)
-    return Recipe(change.pool, change.start, settings["architecture"], training, settings["batches"])
+    return Recipe(change.pool, change.start, settings["architecture"], training, settings["batches"], change.choose)
 
 
 def _partial(cls: type) -> type:

@@ -187,7 +187,7 @@ def test_a_protocol_runs_from_end_to_end_and_goes_on_after_a_kill(project):
     output = project.run("python", "-m", "benchmarks.run", "iesc_loso").stdout
     assert done and "done before" in output and "[3 of 3] iesc_loso" in output
     content = json.loads((project.folder / "benchmarks/results/iesc_loso.json").read_text())
-    models = content["recipes"]["transfer_small"]["models"]
+    models = content["recipes"]["all_speakers_small"]["models"]
     assert set(models) == {"cnn", "prosody", "hybrid"}
     assert set(models["hybrid"]) == {"none", "enrolled", "transductive", "cost"} and "enrolled" not in models["cnn"]
     assert content["folds"]["iesc_1"]["tested"] == ["iesc_1"]

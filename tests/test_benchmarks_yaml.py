@@ -196,12 +196,12 @@ def test_copies_that_are_rows_are_not_drawn_besides():
 def test_a_model_depends_on_its_inputs_and_on_the_models_it_builds_on(model):
     kinds = {kind for kind in constant(ROOT / f"ser/models/{model}.py", "INPUTS") if kind != "speaker"}
     bases = constant(ROOT / f"ser/models/{model}.py", "BASES") or ()
-    stage = STAGES[f"iesc_loso_{model}@iesc_2-transfer_small-1"]
+    stage = STAGES[f"iesc_loso_{model}@iesc_2-all_speakers_small-1"]
     features = {f"data/features/{kind}/clean" for kind in kinds} | {
         f"benchmarks/data/features/{kind}/augmented" for kind in kinds
     }
     assert {path for path in deps(stage) if "/features/" in path} == features
-    trained = {f"benchmarks/data/trained/iesc_loso/iesc_2/transfer_small/1/{base}" for base in bases}
+    trained = {f"benchmarks/data/trained/iesc_loso/iesc_2/all_speakers_small/1/{base}" for base in bases}
     trained.add(f"benchmarks/data/trained/corpus_out/iesc/base/1/{model}")
     assert {path for path in deps(stage) if "/trained/" in path} == trained
 

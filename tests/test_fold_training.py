@@ -71,6 +71,13 @@ def test_pooling_adds_the_other_corpora_and_their_copies_to_training_alone(fold,
     assert drawn(rows, stores, monkeypatch) == trained | {f"{name}#1" for name in trained}
 
 
+def test_who_does_not_choose_the_epoch_trains_and_nobody_else_is_added(fold):
+    table, _ = fold
+    chosen, all_heard = (training_rows(table, pool=False, choose=choose) for choose in (True, False))
+    assert set(chosen["split"]) == {"train", "validation", "test"} and set(all_heard["split"]) == {"train", "test"}
+    assert all_heard[all_heard["split"] == "test"].equals(chosen[chosen["split"] == "test"])
+
+
 def test_emotions_keep_the_order_of_all_label_arrays():
     assert emotions_of(pd.DataFrame({"emotion": ["calm", "happy", "neutral", "happy"]})) == ("neutral", "happy", "calm")
 
@@ -155,3 +162,12 @@ def test_answers_are_given_under_each_knowledge_of_the_speaker(fold, tmp_path, m
     monkeypatch.setattr(ModelOfSpeaker, "can_enrol", False)
     answers, _ = answer_fold(tmp_path, tmp_path / "fold.csv", stores, Enrolment(clips=2, seed=1))
     assert set(answers["condition"]) == {"none"} and set(answers["split"]) == {"validation", "test"}
+
+
+def test_a_clip_that_was_trained_on_is_not_answered(fold, tmp_path, monkeypatch):
+    table, stores = fold
+    table.to_csv(tmp_path / "fold.csv", index=False)
+    (tmp_path / "model.json").write_text('{"inputs": {"prosody": {}}}')
+    monkeypatch.setattr("ser.fold_training.Scorer", ModelOfSpeaker)
+    answers, _ = answer_fold(tmp_path, tmp_path / "fold.csv", stores, Enrolment(clips=2, seed=1), choose=False)
+    assert set(answers["split"]) == {"test"} and set(answers["id"]) == set(table.loc[table["split"] == "test", "id"])

@@ -28,6 +28,7 @@ def test_what_a_recipe_does_not_name_is_that_of_params_yaml(load):
     plain = load("{pool: false}")
     changed = load("{pool: true, architecture: {units: [8]}, training: {epochs: 2}, batches: {mixup: 1}}")
     assert not plain.pool and changed.pool and not plain.start and load("{pool: false, start: true}").start
+    assert plain.choose and not load("{pool: false, choose: false}").choose
     assert changed.sizes.units == (8,) and changed.sizes.dropout == plain.sizes.dropout
     assert changed.training.epochs == 2 and changed.training.learning_rate == plain.training.learning_rate
     assert changed.batches.mixup == 1.0 and changed.batches.batch_size == plain.batches.batch_size
