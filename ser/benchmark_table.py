@@ -30,6 +30,9 @@ _RECIPES = {
         "`transfer`), and the last epoch is kept"
     ),
     "all_speakers_small": "as all_speakers, the CNN and the hybrid in more epochs, which are short in a small corpus",
+    "pooled_start": (
+        "starts as `transfer` does and trains on the other corpora's clips too, each corpus as often; no clip chooses the epoch"
+    ),
     "pooled": "trained on the other corpora's clips too, as far as the protocol has their emotion",
     "base": "trained on the other four corpora, all their emotions; the models that the recipe transfer starts from",
 }
