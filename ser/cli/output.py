@@ -71,8 +71,8 @@ def writer(style: str | None, trained_on: Mapping[str, str], emotions: Sequence[
     return Table(trained_on) if sys.stdout.isatty() else Lines(trained_on)
 
 
-class JsonLines:
-    """One object a line, for each clip and model."""
+class _Streamed:
+    """Rows appear as they come; the scores at the end go to stderr, which is not for programs."""
 
     streams = True
 
@@ -81,14 +81,24 @@ class JsonLines:
         self._rows: list[Row] = []
 
     def write(self, row: Row) -> None:
-        """Print the row's objects."""
+        """Print what is to be said of the row."""
         self._rows.append(row)
-        for answer in row.answers:
-            click.echo(json.dumps(self._object(row, answer)))
+        self._print(row)
 
     def end(self) -> None:
-        """Scores go to stderr, which is not for programs."""
+        """Print the scores."""
         show_scores(self._rows, self._trained_on)
+
+    def _print(self, row: Row) -> None:
+        raise NotImplementedError
+
+
+class JsonLines(_Streamed):
+    """One object a line, for each clip and model."""
+
+    def _print(self, row: Row) -> None:
+        for answer in row.answers:
+            click.echo(json.dumps(self._object(row, answer)))
 
     def _object(self, row: Row, answer: Answer) -> dict[str, Any]:
         head = {"path": path_text(row.clip.path), "model": answer.model, "trained_on": self._trained_on[answer.model]}
@@ -98,22 +108,18 @@ class JsonLines:
         return {**head, **({"truth": truth} if truth else {}), **answer.prediction}
 
 
-class Csv:
+class Csv(_Streamed):
     """One line for each clip and model, with a column for each emotion."""
 
-    streams = True
-
     def __init__(self, trained_on: Mapping[str, str], emotions: Sequence[str]) -> None:
-        self._trained_on, self._emotions = trained_on, emotions
-        self._rows: list[Row] = []
+        super().__init__(trained_on)
+        self._emotions = emotions
         self._csv = csv.writer(sys.stdout, lineterminator="\n")
         probabilities = [f"p_{emotion}" for emotion in emotions]
         head = ["path", "model", "trained_on", "truth", "emotion", "confidence", "unsure"]
         self._csv.writerow([*head, *probabilities, "duration_s", "error"])
 
-    def write(self, row: Row) -> None:
-        """Print the row's lines."""
-        self._rows.append(row)
+    def _print(self, row: Row) -> None:
         for answer in row.answers:
             said = answer.prediction
             probabilities = said.get("probabilities", {})
@@ -124,29 +130,13 @@ class Csv:
             self._csv.writerow([*cells, said.get("duration_s", ""), answer.error or ""])
         sys.stdout.flush()
 
-    def end(self) -> None:
-        """Scores go to stderr, which is not for programs."""
-        show_scores(self._rows, self._trained_on)
 
-
-class Lines:
+class Lines(_Streamed):
     """Tab-separated for `cut` and `grep`: path, model, emotion, confidence, unsure or sure, and what it was trained on."""
 
-    streams = True
-
-    def __init__(self, trained_on: Mapping[str, str]) -> None:
-        self._trained_on = trained_on
-        self._rows: list[Row] = []
-
-    def write(self, row: Row) -> None:
-        """Print a line a model."""
-        self._rows.append(row)
+    def _print(self, row: Row) -> None:
         for answer in row.answers:
             click.echo("\t".join([row.name, answer.model, *self._cells(row, answer)]))
-
-    def end(self) -> None:
-        """Scores go to stderr, which is not for programs."""
-        show_scores(self._rows, self._trained_on)
 
     def _cells(self, row: Row, answer: Answer) -> list[str]:
         if answer.error is not None:
