@@ -22,16 +22,16 @@ voice never heard, nothing known of its speaker, and of the first recipe of a pr
 taken from the training speakers: in most recipes they choose the epoch, in `all_speakers` they train too and nothing is chosen
 any more. The test part chooses nothing. "First mark" and "aim" are what we set out to reach.
 """
+_TRANSFER = "starts from the model that learned from the other four corpora (`corpus_out`, seed 1), then trains on this one"
+_ALL_SPEAKERS = f"{_TRANSFER}, on the validation speakers too, for a number of epochs settled before; the last one is kept"
 _RECIPES = {
     "alone": "trained on the protocol's corpora alone, from scratch",
-    "transfer": "starts from the model that learned from the other four corpora (`corpus_out`, seed 1), then trains on this one",
-    "all_speakers": (
-        "as transfer, but the validation speakers train too: number of epochs and all else were settled with them (recipe "
-        "`transfer`), and the last epoch is kept"
-    ),
-    "all_speakers_small": "as all_speakers, the CNN and the hybrid in more epochs, which are short in a small corpus",
+    "transfer": _TRANSFER,
+    "all_speakers": _ALL_SPEAKERS,
+    "all_speakers_small": f"{_ALL_SPEAKERS}; more epochs, which are short in a small corpus",
     "pooled_start": (
-        "starts as `transfer` does and trains on the other corpora's clips too, each corpus as often; no clip chooses the epoch"
+        "starts from the model that learned from the other four corpora (`corpus_out`, seed 1), then trains on all five, each as "
+        "often; the last epoch is kept"
     ),
     "pooled": "trained on the other corpora's clips too, as far as the protocol has their emotion",
     "base": "trained on the other four corpora, all their emotions; the models that the recipe transfer starts from",
