@@ -87,7 +87,7 @@ def _beside(benchmark: Benchmark, kind: str) -> str:
 
 def _first(report: Mapping[str, Any]) -> Mapping[str, Any]:
     """Of the recipe that the headline shows."""
-    return next(iter(report["recipes"].values()))
+    return report["recipes"][report["headline_recipe"]]
 
 
 def _single(report: Mapping[str, Any] | None, model: str) -> str:
@@ -114,7 +114,7 @@ def _section(name: str, benchmark: Benchmark, report: Mapping[str, Any] | None) 
     if report["synthetic_demo_voices"]:
         lines += ["Ours are of **synthetic demo voices**: they test the benchmark, and mean nothing about people.", ""]
     lines += [_members(report), ""]
-    for recipe, content in report["recipes"].items():
+    for recipe, content in sorted(report["recipes"].items(), key=lambda item: item[0] != report["headline_recipe"]):
         what = [f"Recipe `{recipe}`: {_RECIPES[recipe]}.", ""] if recipe in _RECIPES else []
         lines += [f"### {benchmark.title}: {recipe}", "", *what, *_conditions(content["models"]), "", *_costs(content["models"])]
         if content.get("pairs"):

@@ -28,7 +28,7 @@ def report(
     Args:
         benchmark: the protocol.
         folds: tables of `ser.folds` by fold, those that ran.
-        recipes: by recipe and model, complete runs.
+        recipes: by recipe and model, complete runs; the headline is the first recipe's that has any.
         bootstrap: of the intervals.
         synthetic: whether the voices are the built-in demo corpora.
     """
@@ -36,6 +36,7 @@ def report(
         {
             "title": benchmark.title,
             "headline": benchmark.headline,
+            "headline_recipe": next(name for name, models in recipes.items() if models),
             "emotions": list(benchmark.emotions),
             "synthetic_demo_voices": int(synthetic),
             "folds_of_protocol": len(benchmark.folds),

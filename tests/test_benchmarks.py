@@ -72,6 +72,17 @@ def test_a_report_holds_figures_conditions_ensemble_pairs_and_cost(content):
     assert json.loads(json.dumps(content)) == content, "plain numbers"
 
 
+def test_the_headline_is_of_the_first_recipe_that_has_run_whatever_its_name():
+    folds = {fold: fold_table(fold) for fold in PLAN.folds["iesc_loso"]}
+    recipes = {"base": {}, "transfer": {"cnn": runs(right=4)}, "alone": {"cnn": runs(right=3)}}
+    content = report(BENCHMARKS["iesc_loso"], folds, recipes, BOOTSTRAP, synthetic=False)
+    stored = json.loads(json.dumps(content, sort_keys=True))
+    document = as_markdown({"iesc_loso": stored}, BENCHMARKS)
+    (line,) = [line for line in document.splitlines() if line.startswith("| IESC, leave one speaker out | UAR |")]
+    assert "80.0 (" in line and "60.0 (" not in line
+    assert document.index("IESC, leave one speaker out: transfer") < document.index("IESC, leave one speaker out: alone")
+
+
 def test_the_document_shows_ours_beside_the_others_and_says_what_is_missing(content):
     text = as_markdown({"iesc_loso": content}, BENCHMARKS)
     row = next(line for line in text.splitlines() if line.startswith("| IESC"))
