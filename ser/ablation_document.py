@@ -9,8 +9,8 @@ Written by `python -m benchmarks.ablation` from the benchmark's answers; run wit
 
 Percentage points of the protocol's headline measure (UAR, or accuracy where the protocol says so), with the 95 % interval of a
 bootstrap over test speakers, both sides on the same redrawn speakers. An interval that holds zero shows no difference. Everything
-is measured on test speakers of published protocols, so nothing here was used to choose a setting: settings were chosen on the
-validation speakers of the pipeline's own split.
+is measured on test speakers of published protocols, so no line here has chosen a setting. Which recipes were taken up after a
+look at test clips for other reasons, docs/benchmarks.md says.
 """
 
 
