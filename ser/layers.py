@@ -1,6 +1,7 @@
 """Keras layers and the prosodic branch that models share: backend-neutral, saved by name and never by pickle."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -165,6 +166,25 @@ def bidirectional_stack(x, cell: type[layers.Layer], units: int, n_layers: int, 
     for _ in range(n_layers):
         x = layers.Dropout(dropout)(layers.Bidirectional(cell(units, return_sequences=True))(x))
     return x[:, -1]
+
+
+@dataclass(frozen=True)
+class RecurrentParams:
+    """Sizes of `recurrent_network`."""
+
+    units: int
+    n_layers: int
+    dropout: float
+
+
+def recurrent_network(name: str, cell: type[layers.Layer], kind: str, shape: tuple, n_emotions: int, params: RecurrentParams):
+    """Bidirectional layers of one cell over a kind of frames, the model called `name`."""
+    frames = keras.Input(shape, name=kind)
+    x = Standardization(name=f"standardise_{kind}")(frames)
+    x = bidirectional_stack(x, cell, params.units, params.n_layers, params.dropout)
+    x = layers.Activation("linear", name="embedding")(x)
+    emotion = layers.Dense(n_emotions, activation="softmax", dtype="float32", name="emotion")(x)
+    return keras.Model({kind: frames}, emotion, name=name)
 
 
 def prosodic_branch(prosody, speaker, units: tuple[int, ...], dropout: float):

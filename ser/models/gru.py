@@ -1,22 +1,12 @@
 """Bidirectional GRU layers over 40 MFCC: the baseline `gru` of the reference systems (R2)."""
 
-from dataclasses import dataclass
-
 import keras
 from keras import layers
 
-from ser.layers import Standardization, bidirectional_stack
+from ser.layers import RecurrentParams, recurrent_network
 
 INPUTS = ("r2_mfcc",)
-
-
-@dataclass(frozen=True)
-class Params:
-    """Sizes of the network."""
-
-    units: int
-    n_layers: int
-    dropout: float
+Params = RecurrentParams
 
 
 def build(shapes: dict[str, tuple[int | None, ...]], n_emotions: int, params: Params) -> keras.Model:
@@ -27,9 +17,4 @@ def build(shapes: dict[str, tuple[int | None, ...]], n_emotions: int, params: Pa
         n_emotions: width of the softmax.
         params: sizes.
     """
-    frames = keras.Input(shapes["r2_mfcc"], name="r2_mfcc")
-    x = Standardization(name="standardise_r2_mfcc")(frames)
-    x = bidirectional_stack(x, layers.GRU, params.units, params.n_layers, params.dropout)
-    x = layers.Activation("linear", name="embedding")(x)
-    emotion = layers.Dense(n_emotions, activation="softmax", dtype="float32", name="emotion")(x)
-    return keras.Model({"r2_mfcc": frames}, emotion, name="gru")
+    return recurrent_network("gru", layers.GRU, "r2_mfcc", shapes["r2_mfcc"], n_emotions, params)
