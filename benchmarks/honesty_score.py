@@ -28,7 +28,10 @@ def main() -> None:
     bootstrap = load_params("evaluate", SpeakerBootstrap, PARAMS)
     synthetic = load_params("corpora", CorporaParams).synthetic
 
-    runs = {model: _complete(honesty_trainings(plan, [model]), args.predictions.parent) for model in plan.folds}
+    by_label: dict[str, list[HonestyTraining]] = {}
+    for training in honesty_trainings(plan):
+        by_label.setdefault(training.label, []).append(training)
+    runs = {label: _complete(wanted, args.predictions.parent) for label, wanted in by_label.items()}
     if not any(runs.values()):
         raise SerError(f"no model has run on all folds of a protocol; run `python -m benchmarks.run {NAME}`")
     folds = {name: read_csv(args.folds / f"{name}.csv") for name in plan.every_fold}

@@ -27,4 +27,5 @@ class Claims:
     """Section `claims` of the benchmark's parameters."""
 
     ours: str  # our best model
+    heard: str  # the same, trained for speakers that it will hear again; where it has not run, `ours` stands for it
     systems: tuple[Claim, ...]

@@ -12,10 +12,10 @@ def claims_section(report: Mapping[str, Any] | None, claims: Claims) -> list[str
     """Lines of Markdown: a table and what it comes to."""
     ours = claims.ours
     header = [
-        *("system", "its protocol", "claimed accuracy", "its design, run by us", f"our {ours}", "above the claim"),
-        *("its design on (d)", f"our {ours} on (d)", f"{ours} minus it on (d)", "remark"),
+        *("system", "its protocol", "claimed accuracy", "its design, run by us", f"our {ours}", f"our {claims.heard}"),
+        *("above the claim", "its design on (d)", f"our {ours} on (d)", f"{ours} minus it on (d)", "remark"),
     ]
-    rows = [_claim(report, claim, ours) for claim in claims.systems]
+    rows = [_claim(report, claim, claims) for claim in claims.systems]
     intro = [
         "## Claims against ours",
         "",
@@ -26,19 +26,25 @@ def claims_section(report: Mapping[str, Any] | None, claims: Claims) -> list[str
     return [*intro, *table_lines(header, rows), "", *_verdict(report, claims)]
 
 
-def _claim(report: Mapping[str, Any] | None, claim: Claim, ours: str) -> list[str]:
-    here = accuracy(report, claim.protocol, ours)
+def _claim(report: Mapping[str, Any] | None, claim: Claim, claims: Claims) -> list[str]:
+    ours, here = claims.ours, _best(report, claim, claims)
     protocol = HONESTY[claim.protocol]
     return [
         f"{claim.system}, {claim.what}",
         f"({protocol.letter}) {protocol.title}",
         f"{claim.accuracy:g}" if claim.accuracy is not None else "none",
-        *(cell(scores_of(report, claim.protocol, model), "accuracy") for model in (claim.model, ours)),
+        *(cell(scores_of(report, claim.protocol, model), "accuracy") for model in (claim.model, ours, claims.heard)),
         "-" if claim.accuracy is None else NOT_RUN if here is None else "yes" if here > claim.accuracy else "no",
         *(cell(scores_of(report, "speakers", model), "accuracy") for model in (claim.model, ours)),
         _difference(report, claim.model, ours),
         claim.remark,
     ]
+
+
+def _best(report: Mapping[str, Any] | None, claim: Claim, claims: Claims) -> float | None:
+    """Accuracy of our best model under a claim's protocol: which one that is was settled before, and not by the figure."""
+    heard = accuracy(report, claim.protocol, claims.heard)
+    return accuracy(report, claim.protocol, claims.ours) if heard is None else heard
 
 
 def _difference(report: Mapping[str, Any] | None, model: str, ours: str) -> str:
@@ -52,7 +58,7 @@ def _difference(report: Mapping[str, Any] | None, model: str, ours: str) -> str:
 
 def _verdict(report: Mapping[str, Any] | None, claims: Claims) -> list[str]:
     """How many marks are reached, of those that can be told."""
-    given = [(claim, accuracy(report, claim.protocol, claims.ours)) for claim in claims.systems if claim.accuracy is not None]
+    given = [(claim, _best(report, claim, claims)) for claim in claims.systems if claim.accuracy is not None]
     above = [here > claim.accuracy for claim, here in given if here is not None]
     others = dict.fromkeys(claim.model for claim in claims.systems if claim.model != claims.ours)
     mine = accuracy(report, "speakers", claims.ours)

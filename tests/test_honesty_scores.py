@@ -102,18 +102,25 @@ def test_seeds_are_averaged():
     assert set(two["protocols"]["random"]["tested"]["ravdess"]["models"]["hybrid"]["accuracy"]["seeds"]) == {"1", "2"}
 
 
-PLAN = HonestyPlan(seeds=(1,), folds={"cnn": ("random_1", "speakers_1"), "hybrid": ("random_1",)}, copies={"cnn": ("copies_1",)})
+PLAN = HonestyPlan(
+    seeds=(1,),
+    folds={"cnn": ("random_1", "speakers_1"), "hybrid": ("random_1",)},
+    copies={"cnn": ("copies_1",)},
+    longer={"hybrid": ("random_1",)},
+)
 
 
-def test_folds_of_copies_have_another_recipe_and_so_another_stage():
+def test_another_recipe_has_another_stage():
     stages = {training.stage: training.folder.as_posix() for training in honesty_trainings(PLAN)}
     assert stages == {
         "honesty_cnn@random_1-alone-1": "honesty/random_1/alone/1/cnn",
         "honesty_cnn@speakers_1-alone-1": "honesty/speakers_1/alone/1/cnn",
         "honesty_hybrid@random_1-alone-1": "honesty/random_1/alone/1/hybrid",
         "honesty_copies_cnn@copies_1-copies_as_rows-1": "honesty/copies_1/copies_as_rows/1/cnn",
+        "honesty_longer_hybrid@random_1-longer-1": "honesty/random_1/longer/1/hybrid",
     }
-    assert [training.model for training in honesty_trainings(PLAN, ["hybrid"])] == ["hybrid"]
+    assert [training.label for training in honesty_trainings(PLAN, ["hybrid"])] == ["hybrid", "hybrid_longer"]
+    assert [training.label for training in honesty_trainings(PLAN, ["cnn"])] == ["cnn", "cnn", "cnn"]
     assert PLAN.every_fold == ["random_1", "speakers_1", "copies_1"]
 
 
