@@ -7,6 +7,7 @@ from typing import Any
 
 from ser.honesty_cells import tested
 from ser.honesty_claims import Claims
+from ser.honesty_plan import LONGER
 
 
 def draw_honesty(path: Path, report: Mapping[str, Any], claims: Claims, results_sha256: str) -> None:
@@ -23,16 +24,19 @@ def draw_honesty(path: Path, report: Mapping[str, Any], claims: Claims, results_
 
     groups = [(protocol, title, figures["models"]) for protocol, title, figures in tested(report) if "models" in figures]
     models = list(dict.fromkeys(model for *_, own in groups for model in own))
+    trained_longer = f"_{LONGER}"
+    colours = {name: f"C{n}" for n, name in enumerate(dict.fromkeys(model.removesuffix(trained_longer) for model in models))}
     places = _places([list(own) for *_, own in groups])
     figure = Figure(figsize=(10, 0.2 * (sum(map(len, places)) + len(groups)) + 2), layout="constrained")
     FigureCanvasAgg(figure)  # not pyplot: no window, no global state
     axes = figure.subplots()
-    for n, model in enumerate(models):
+    for model in models:
         found = [(at[model], own[model]["accuracy"]) for at, (*_, own) in zip(places, groups, strict=True) if model in own]
         means = [100 * value["mean"] for _, value in found]
         ends = [[max(0.0, 100 * (value["mean"] - value["low"])) for _, value in found]]
         ends += [[max(0.0, 100 * (value["high"] - value["mean"])) for _, value in found]]
-        axes.barh([place for place, _ in found], means, 0.9, xerr=ends, capsize=2, color=f"C{n}", label=model)
+        look = {"color": colours[model.removesuffix(trained_longer)], "hatch": "//" if model.endswith(trained_longer) else None}
+        axes.barh([place for place, _ in found], means, 0.9, xerr=ends, capsize=2, edgecolor="white", label=model, **look)
     middles = [mean(at.values()) for at in places]
     for claim in claims.systems:
         for at, middle, (protocol, *_) in zip(places, middles, groups, strict=True):
