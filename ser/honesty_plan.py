@@ -1,7 +1,7 @@
 """What the honesty report trains: folds by model, and seeds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ser.honesty import HonestyError, honesty_fold
 from ser.plan import Training
@@ -18,7 +18,7 @@ class HonestyPlan:
     seeds: tuple[int, ...]
     folds: dict[str, tuple[str, ...]]  # by model, those that others build on first; a model without any is left out
     copies: dict[str, tuple[str, ...]]  # the same for the folds whose rows hold augmented copies already
-    longer: dict[str, tuple[str, ...]] = field(default_factory=dict)  # the same for folds that run a second time, with LONGER
+    longer: dict[str, tuple[str, ...]]  # the same for folds that run a second time, with another recipe
 
     @property
     def by_recipe(self) -> dict[str, dict[str, tuple[str, ...]]]:

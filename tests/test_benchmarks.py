@@ -124,7 +124,7 @@ def test_the_walk_counts_trainings_and_tells_the_time_left():
 
 
 def test_the_honesty_report_is_asked_for_by_name_like_a_protocol():
-    honesty = HonestyPlan(seeds=(1,), folds={"cnn": ("random_1",), "svm": ("random_1",)}, copies={})
+    honesty = HonestyPlan(seeds=(1,), folds={"cnn": ("random_1",), "svm": ("random_1",)}, copies={}, longer={})
     ablation = AblationPlan("iesc_loso", ("iesc_1",), (1,), "alone", {"cnn": ("mixup",)}, {"mixup": "mixup"})
     plans = Plans(PLAN, honesty, ablation)
     (changed,) = plans.trainings("ablation")

@@ -8,7 +8,7 @@ import yaml
 from ser.demo import DemoParams, make_demo
 from tests.pipeline import FEWEST_CLIPS, TINY_MODELS, Project, ran
 
-CORPORA = ["ravdess", "crema_d", "tess", "emodb"]
+CORPORA = ["ravdess", "crema_d", "tess", "emodb", "iesc"]
 FOLDS = ["files_twice_1", "random_1", "chosen_on_test_1", "speakers_1", "speakers_2", "sentences_1a", "corpora_1"]
 DESIGNS = {"dnn_pca": ["random_1"], "conv1d": ["speakers_1", "speakers_2"]}  # the second draws augmented copies
 RUN = ("python", "-m", "benchmarks.run", "honesty")
@@ -16,7 +16,7 @@ RUN = ("python", "-m", "benchmarks.run", "honesty")
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """Every protocol for one model, one fold for the hybrid and what it builds on, and two published designs."""
+    """Every protocol for one model, one fold of it a second time, one for the hybrid, and two published designs."""
     folder = tmp_path_factory.mktemp("honesty") / "ser"
     epochs = {f"models.{model}.training.epochs": 1 for model in DESIGNS}
     project = Project.fresh(folder, {"corpora.root": "data/raw", "corpora.use": CORPORA, **TINY_MODELS, **epochs})
@@ -28,6 +28,7 @@ def project(tmp_path_factory):
     params["honesty"] = {
         "seeds": [1],
         "folds": {**dict.fromkeys(params["honesty"]["folds"], []), "prosody": FOLDS, **DESIGNS},
+        "longer": {"cnn": [], "prosody": ["random_1"], "hybrid": []},
         "copies": {"cnn": ["copies_1"], "prosody": ["copies_1"], "hybrid": ["copies_1"]},
     }
     params["honesty_folds"]["speaker_folds"] = 2
@@ -44,7 +45,7 @@ def test_the_report_runs_from_end_to_end_and_goes_on_after_a_kill(project):
     begun.wait_until(lambda: begun.text.count("Running stage 'benchmarks/dvc.yaml:honesty_prosody@") >= 2)
     begun.kill()
     output = project.run(*RUN).stdout
-    assert "done before" in output and "[13 of 13] honesty" in output
+    assert "done before" in output and "[14 of 14] honesty" in output
 
     report = json.loads((project.folder / "benchmarks/results/honesty.json").read_text())
     assert list(report["protocols"]) == sorted(
@@ -54,7 +55,7 @@ def test_the_report_runs_from_end_to_end_and_goes_on_after_a_kill(project):
         assert all("prosody" in figures["models"] for figures in content["tested"].values()), name
     assert set(report["protocols"]["corpora"]["tested"]) == {"crema_d", "emodb", "tess"}
     assert set(report["protocols"]["copies"]["tested"]["ravdess"]["models"]) == {"cnn", "prosody", "hybrid"}
-    assert set(report["protocols"]["random"]["tested"]["ravdess"]["models"]) == {"prosody", "dnn_pca"}
+    assert set(report["protocols"]["random"]["tested"]["ravdess"]["models"]) == {"prosody", "prosody_longer", "dnn_pca"}
     assert set(report["protocols"]["speakers"]["tested"]["ravdess"]["pairs"]) == {"conv1d_minus_prosody"}
     assert report["protocols"]["speakers"]["tested"]["ravdess"]["n_speakers"] == 4
     assert report["protocols"]["copies"]["crossings"]["sibling"] > 0

@@ -126,10 +126,10 @@ def test_another_recipe_has_another_stage():
 
 def test_a_plan_that_would_train_otherwise_than_meant_is_refused():
     with pytest.raises(HonestyError, match="copies_1 stands in the wrong list"):
-        HonestyPlan(seeds=(1,), folds={"cnn": ("copies_1",)}, copies={})
+        HonestyPlan(seeds=(1,), folds={"cnn": ("copies_1",)}, copies={}, longer={})
     with pytest.raises(HonestyError, match="random_1 stands in the wrong list"):
-        HonestyPlan(seeds=(1,), folds={"cnn": ("random_1",)}, copies={"cnn": ("random_1",)})
+        HonestyPlan(seeds=(1,), folds={"cnn": ("random_1",)}, copies={"cnn": ("random_1",)}, longer={})
     with pytest.raises(ValueError, match="at least one"):
-        HonestyPlan(seeds=(), folds={"cnn": ("random_1",)}, copies={})
+        HonestyPlan(seeds=(), folds={"cnn": ("random_1",)}, copies={}, longer={})
     with pytest.raises(ValueError, match="at least one"):
-        HonestyPlan(seeds=(1,), folds={"cnn": ()}, copies={"cnn": ()})
+        HonestyPlan(seeds=(1,), folds={"cnn": ()}, copies={"cnn": ()}, longer={})
