@@ -43,7 +43,7 @@ def _claim(report: Mapping[str, Any] | None, claim: Claim, claims: Claims) -> li
 
 
 def _best(report: Mapping[str, Any] | None, claim: Claim, claims: Claims) -> float | None:
-    """Accuracy of our best model under a claim's protocol: which one that is was settled before, and not by the figure."""
+    """Accuracy of `claims.heard` under a claim's protocol, and of `claims.ours` where that has not run; never the higher one."""
     heard = accuracy(report, claim.protocol, claims.heard)
     return accuracy(report, claim.protocol, claims.ours) if heard is None else heard
 

@@ -27,7 +27,8 @@ and (b) has twice the rows, as where they come from. Nothing is known of the spe
 drawn more than once, and held-out speakers change from fold to fold, so that each interval on {CORPORA[HOME]} is over
 all actors. `_{LONGER}` is the same model made for a random split and run on nothing else: it starts from the model that
 learned from the other corpora and trains for more epochs, which validation clips of speakers already heard reward. It is
-there for the claims of others, which are of such splits."""
+there for the claims of others, which are of such splits. The test clips of the first draw had been looked at before the
+other draws were run."""
 _STEPS = {
     "files_twice_minus_random": "(a) minus (c): every file counted twice",
     "copies_minus_random": "(b) minus (c): augmented copies made before the split",
