@@ -24,7 +24,7 @@ def as_markdown(report: Mapping[str, Any] | None, titles: Mapping[str, str]) -> 
     lines += [
         f"## Training\n\n{report['title']}: folds {', '.join(report['folds'])}, seeds {', '.join(map(str, report['seeds']))}. "
         f"Each line changes one thing of the recipe `{report['against']}` of the same model, everything else being equal. Cost "
-        "is the time of training as a multiple of that recipe's in the same run of the benchmark.\n",
+        "is the time of training as a multiple of that recipe's; other work beside a training makes it look dearer.\n",
         "| model | change | UAR | difference, points | p | cost |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
