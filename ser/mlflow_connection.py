@@ -56,14 +56,29 @@ def connect() -> "tuple[MlflowClient, str]":
 
     for name in ("alembic", "urllib3"):  # table migrations and retries, a line each
         logging.getLogger(name).setLevel(logging.ERROR)
-    if _is_sqlite(uri) and not _database_file(uri).stat().st_size:
-        # MLflow makes its tables over seconds and cannot mend a half-made database: it appears whole or not at all.
-        with replacing(_database_file(uri)) as temporary:
-            MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
+    if _is_sqlite(uri):
+        _make_tables(_database_file(uri))
     client = MlflowClient(uri)
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "ser"
     found = client.get_experiment_by_name(name)
     return client, found.experiment_id if found else client.create_experiment(name)
+
+
+def _make_tables(path: Path) -> None:
+    """Fill an empty database file, once: other processes that find it empty wait.
+
+    MLflow makes its tables over seconds and cannot mend a half-made database: it appears whole or not at all.
+    """
+    import fcntl
+
+    from mlflow import MlflowClient
+
+    with open(path, "rb") as file:
+        if not path.stat().st_size:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if not path.stat().st_size:  # by now another file of that name, if somebody else held the lock
+            with replacing(path) as temporary:
+                MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
 
 
 def failures() -> tuple[type[Exception], ...]:

@@ -286,6 +286,16 @@ def test_a_failure_while_training_stops_the_curves_not_the_training(database, ca
     assert len([record for record in caplog.records if record.name == "ser.live_tracking"]) == 1
 
 
+@pytest.mark.slow  # three processes that import MLflow
+def test_trainings_that_start_together_make_one_database(tmp_path):
+    command = [sys.executable, "-c", "from ser.mlflow_connection import connect; print(connect()[1])"]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db", "MLFLOW_EXPERIMENT_NAME": "Default"}
+    together = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert {process.communicate()[0].strip() for process in together} == {"0"}
+    assert [process.returncode for process in together] == [0, 0, 0]
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+
+
 @pytest.mark.parametrize(
     "uri", ["sqlite:///{folder}/text.db", "postgresql://me:secret@127.0.0.1:9/mlflow", "http://me:secret@127.0.0.1:9"]
 )
