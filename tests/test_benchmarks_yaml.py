@@ -17,7 +17,7 @@ from ser.honesty_splits import SplitParams
 from ser.params import load_params
 from ser.plan import MODELS, Plan, trainings
 from ser.protocols import BENCHMARKS
-from tests.test_dvc_yaml import ROOT, closure, constant, deps, outs, source
+from tests.test_dvc_yaml import ROOT, closure, constant, deps, outs, related, source
 
 FILE = "benchmarks/dvc.yaml"
 PARAMS = ROOT / "benchmarks/params.yaml"
@@ -120,8 +120,7 @@ def test_what_is_read_exists_or_is_made_by_a_stage(stage):
     made = {out for other in ALL.values() for out in outs(other)}
     for path in deps(stage) - {"benchmarks/params.yaml"}:
         if path.split("/")[0] in ("data", "models") or path.startswith(("benchmarks/data", "benchmarks/results")):
-            related = {PurePosixPath(path), *PurePosixPath(path).parents}
-            assert any(PurePosixPath(out) in related or PurePosixPath(path) in PurePosixPath(out).parents for out in made), path
+            assert any(related(path, out) for out in made), path
         else:
             assert (ROOT / path).exists(), path
 

@@ -94,6 +94,11 @@ def outs(stage):
     return {out.def_path for out in stage.outs}
 
 
+def related(a, b):
+    """Whether two paths are one, or one lies in the other."""
+    return a == b or PurePosixPath(a) in PurePosixPath(b).parents or PurePosixPath(b) in PurePosixPath(a).parents
+
+
 def arguments(stage):
     """(module, its arguments) of a stage's command."""
     python, dash_m, module, *rest = shlex.split(stage.cmd)
@@ -280,9 +285,6 @@ def test_models_are_chosen_by_one_list_and_bring_nothing_that_is_not_asked_for()
 
 @each_stage
 def test_paths_on_the_command_line_are_declared(stage):
-    def related(a, b):
-        return a == b or PurePosixPath(a) in PurePosixPath(b).parents or PurePosixPath(b) in PurePosixPath(a).parents
-
     declared = deps(stage) | outs(stage)
     for argument in arguments(stage)[1]:
         if "/" in argument or argument in OUTPUTS or (ROOT / argument).is_dir():
@@ -293,9 +295,7 @@ def test_paths_on_the_command_line_are_declared(stage):
 def test_no_stage_but_locate_can_start_a_run(stage):
     # DVC runs stages that do not wait for each other in any order
     made = {path for other in STAGES.values() for path in outs(other)}
-    waits = any(
-        path == out or Path(out) in Path(path).parents or Path(path) in Path(out).parents for path in deps(stage) for out in made
-    )
+    waits = any(related(path, out) for path in deps(stage) for out in made)
     assert waits == (stage.addressing != "locate")
 
 
