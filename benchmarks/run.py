@@ -91,7 +91,7 @@ def main() -> None:
         load_params("ablation", AblationPlan, PARAMS),
     )
     names = [*plans.protocols.folds, HONESTY, ABLATION, ROBUSTNESS, SPEAKERS]
-    models = list(dict.fromkeys([*MODELS, *plans.honesty.folds]))
+    models = list(dict.fromkeys([*MODELS, *plans.honesty.folds, *plans.ablation.models]))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("protocols", nargs="*", metavar="PROTOCOL", help=", ".join(names))
     parser.add_argument("--models", nargs="+", choices=models, default=models)

@@ -172,6 +172,7 @@ def make_demo(corpus: str, folder: Path, params: DemoParams) -> int:
         (temporary / "SYNTHETIC.txt").write_text(_NOTE, encoding="utf-8")
         if corpus == "crema_d":
             _write_demographics(temporary / "VideoDemographics.csv", params)
+            _write_votes(temporary / "summaryTable.csv", params)
         return sum(file.is_file() and file.suffix not in {".txt", ".csv"} for file in temporary.rglob("*"))
 
 
@@ -366,6 +367,20 @@ def _write_demographics(path: Path, params: DemoParams) -> None:
     actors = sorted(list(_CREMA_ACTORS)[: params.speakers["crema_d"]])
     rows = [f'{actor},,"{_CREMA_ACTORS[actor].capitalize()}",,' for actor in actors]
     path.write_text("\n".join(['"ActorID","Age","Sex","Race","Ethnicity"', *rows, ""]), encoding="ascii")
+
+
+def _write_votes(path: Path, params: DemoParams) -> None:
+    """The corpus' own table of what listeners heard: here what was acted, but that the weakest level is as often taken for none.
+
+    Nobody watched or rated these voices, so those columns are empty.
+    """
+    rows = []
+    for number, clip in enumerate(_crema_d(params), 1):
+        name = Path(clip.path).stem
+        heard = name.split("_")[2][0]
+        rows.append(f'"{number}","{name}","{f"{heard}:N" if name.endswith("_LO") else heard}","","","","",""')
+    head = '"","FileName","VoiceVote","VoiceLevel","FaceVote","FaceLevel","MultiModalVote","MultiModalLevel"'
+    path.write_text("\n".join([head, *rows, ""]), encoding="ascii")
 
 
 _CLIPS: dict[str, Callable[[DemoParams], Iterator[Clip]]] = {

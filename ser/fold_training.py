@@ -21,6 +21,7 @@ from ser.inference import Enrolment, Scorer
 from ser.recipes import Recipe
 from ser.trained import load_description
 from ser.trainer import Trainer
+from ser.views import Views
 
 _DECIMALS = 6
 _POOL = "pool"  # as in ser.folds, which a training must not depend on: it holds the protocols
@@ -37,6 +38,9 @@ def train_fold(
     start: Path,
     out: Path,
     resume: Path,
+    *,
+    soft: Path | None = None,
+    clips: Path | None = None,
 ) -> dict[str, Any]:
     """Train; a training killed before goes on from its last epoch.
 
@@ -50,13 +54,17 @@ def train_fold(
         start: the trained model whose weights a recipe may start from.
         out: folder to write; the models it builds on are looked for beside it.
         resume: where the state of the training is kept.
+        soft: table of target distributions other than the labels.
+        clips: table with what else is known of the clips, for heads that a fold's table does not tell of.
 
     Returns:
         The training's report: counts, seconds, epochs.
     """
     rows = training_rows(read_csv(fold_csv), pool=recipe.pool, choose=recipe.choose)
+    if clips is not None:
+        rows = rows.merge(read_csv(clips)[["id", "intensity"]], on="id", how="left", validate="1:1").fillna({"intensity": ""})
     settings = (recipe.sizes, recipe.training, recipe.batches)
-    trainer = Trainer(model, architecture, *settings, emotions_of(rows), start=start if recipe.start else None)
+    trainer = Trainer(model, architecture, *settings, emotions_of(rows), start=start if recipe.start else None, soft=soft)
     resumed = any(resume.glob(f"{model}/*.npz"))
     since = time.perf_counter()
     clean, augmented = stores
@@ -92,13 +100,19 @@ def emotions_of(rows: pd.DataFrame) -> tuple[str, ...]:
 
 
 def answer_fold(
-    model_dir: Path, fold_csv: Path, stores: tuple[Path, Path], enrolment: Enrolment, *, choose: bool = True
+    model_dir: Path,
+    fold_csv: Path,
+    stores: tuple[Path, Path],
+    enrolment: Enrolment,
+    *,
+    choose: bool = True,
+    views: Views | None = None,
 ) -> tuple[pd.DataFrame, float]:
     """Probabilities of the held-out clips under three conditions, and how many utterances a second were answered.
 
     The condition is `none` (a single clip of an unheard voice: test, and validation where it chose the epoch) and, for test
     clips of models that take what is known of a speaker, `enrolled` (some unlabelled clips) and `transductive` (all the
-    speaker's other test clips).
+    speaker's other test clips). Under `none` a clip may be heard in several views.
 
     Returns:
         Table with columns condition, id, corpus, speaker, split, emotion, p_<emotion>..., and utterances a second from
@@ -111,7 +125,10 @@ def answer_fold(
         scorer = Scorer(model_dir, features)
         emotions = scorer.description["emotions"]
         start = time.perf_counter()
-        parts = [_answers("none", held_out, scorer.probabilities(_clips(held_out)), emotions)]
+        single = scorer.probabilities(_clips(held_out))
+        if views is not None and views.n:
+            single = views.average(scorer, _clips(held_out), single)
+        parts = [_answers("none", held_out, single, emotions)]
         rate = len(held_out) / (time.perf_counter() - start)
         if scorer.can_enrol:
             everything = Enrolment(clips=len(test), seed=enrolment.seed)

@@ -116,6 +116,100 @@ class AttentiveStatistics(layers.Layer):
 
 
 @register
+class MaskedMean(layers.Layer):
+    """Mean over the frames that count: frames (batch, time, channels) and a mask (batch, time, 1) to (batch, channels)."""
+
+    def call(self, inputs):
+        """Pool frames over time."""
+        frames, mask = inputs
+        frames = ops.cast(frames, "float32")
+        return ops.sum(frames * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1.0)
+
+    def compute_output_shape(self, input_shape):
+        """(batch, channels)."""
+        return (input_shape[0][0], input_shape[0][-1])
+
+
+@register
+class Pcen(layers.Layer):
+    """Per-channel energy normalisation with a learned gain, bias and root for each band (Wang et al., ICASSP 2017).
+
+    Takes power in dB (batch, frames, bands), NaN where padded, and sees it relative to the example's mean. Padding becomes 0.
+    """
+
+    _SMOOTHING = 0.04  # of a frame: 0.4 s at a hop of 16 ms
+    _FLOOR = 1e-6
+
+    def __init__(self, **kwargs) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+
+    def build(self, input_shape) -> None:
+        """Create the parameters of each band, at the values of the paper, and the smoothing over so many frames."""
+        shape = (input_shape[-1],)
+        self.gain = self.add_weight(shape=shape, initializer=keras.initializers.Constant(0.98), name="gain")
+        self.bias = self.add_weight(shape=shape, initializer=keras.initializers.Constant(2.0), name="bias")
+        self.root = self.add_weight(shape=shape, initializer=keras.initializers.Constant(0.5), name="root")
+        lag = np.subtract.outer(np.arange(input_shape[1]), np.arange(input_shape[1]))
+        smoothing = np.where(lag >= 0, self._SMOOTHING * (1 - self._SMOOTHING) ** np.maximum(lag, 0), 0.0)
+        smoothing[:, 0] = (1 - self._SMOOTHING) ** np.arange(input_shape[1])  # as if the first frame had always been
+        self.smoothing = smoothing.astype(np.float32)  # no tensor: tf2onnx would make an input of it
+
+    def call(self, x):
+        """Normalise a batch."""
+        defined = ops.logical_not(ops.isnan(x))
+        decibels = ops.where(ops.isnan(x), ops.full_like(x, -100.0), x)
+        power = ops.where(defined, ops.power(10.0, decibels / 10), ops.zeros_like(x))
+        count = ops.maximum(ops.sum(ops.cast(defined, "float32"), axis=(1, 2), keepdims=True), 1.0)
+        power = power / ops.maximum(ops.sum(power, axis=(1, 2), keepdims=True) / count, 1e-10)
+        smooth = ops.matmul(self.smoothing, power)
+        gain, bias = ops.clip(self.gain, 0.0, 1.0), ops.maximum(self.bias, 1e-3)
+        root = ops.clip(self.root, 0.05, 1.0)
+        quotient = power / ops.power(smooth + self._FLOOR, gain)
+        normalised = ops.power(quotient + bias, root) - ops.power(bias, root)
+        return ops.where(defined, normalised, ops.zeros_like(x))
+
+    def compute_output_shape(self, input_shape):
+        """That of the input."""
+        return input_shape
+
+
+def conformer_block(x, mask, *, heads: int, kernel: int, dropout: float, name: str):
+    """Self-attention, a depthwise convolution and a dense part, each added to its input (Gulati et al., Interspeech 2020).
+
+    Half-sized: one dense part in place of two, and twice the channels in it in place of four times.
+
+    Args:
+        x: frames (batch, time, channels).
+        mask: (batch, time, 1), 1 for frames that count.
+        heads: of the attention.
+        kernel: of the convolution, in frames.
+        dropout: of each part.
+        name: prefix of the layers' names.
+
+    Returns:
+        Frames of the same shape.
+    """
+    channels = x.shape[-1]
+    allowed = layers.Reshape((1, -1))(mask)  # of every frame, to the frames that count
+    y = layers.LayerNormalization(name=f"{name}_attention_norm")(x)
+    y = layers.MultiHeadAttention(heads, channels // heads, dropout=dropout, name=f"{name}_attention")(
+        y, y, attention_mask=ops.cast(allowed, "bool")
+    )
+    x = layers.Add()([x, layers.Dropout(dropout)(y)])
+    y = layers.LayerNormalization(name=f"{name}_convolution_norm")(x)
+    y = layers.Multiply()([y, mask])
+    y = layers.DepthwiseConv1D(kernel, padding="same", use_bias=False, name=f"{name}_convolution")(y)
+    y = layers.Activation("silu")(layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(y))
+    y = layers.Dense(channels, name=f"{name}_mixing")(y)
+    x = layers.Add()([x, layers.Dropout(dropout)(y)])
+    y = layers.LayerNormalization(name=f"{name}_dense_norm")(x)
+    y = layers.Dense(2 * channels, activation="silu", name=f"{name}_wide")(y)
+    y = layers.Dense(channels, name=f"{name}_narrow")(layers.Dropout(dropout)(y))
+    return layers.Add()([x, layers.Dropout(dropout)(y)])
+
+
+@register
 class Selection(layers.Layer):
     """Some columns of the last axis, which were chosen before the network was built.
 

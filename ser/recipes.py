@@ -21,6 +21,9 @@ class Recipe:
     training: TrainParams | FitParams
     batches: BatchParams
     choose: bool = True  # whether the validation speakers choose the epoch; if not they train too, and the last epoch is kept
+    clean: str = ""  # variant of the features that stands in for the pipeline's
+    copies: str = ""  # the same for the augmented copies
+    views: int = 0  # disturbed views of a test clip, over which the answer is averaged beside the clip's own
 
 
 def load_recipe(name: str, model: str, architecture: ModuleType, seed: int, recipes: Path) -> Recipe:
@@ -40,13 +43,15 @@ def load_recipe(name: str, model: str, architecture: ModuleType, seed: int, reci
     kinds = {"architecture": architecture.Params, "training": training_params, "batches": BatchParams}
     partial = [(kind, _partial(cls), field(default_factory=_partial(cls))) for kind, cls in kinds.items()]
     chosen = [("pool", bool), ("start", bool, field(default=False)), ("choose", bool, field(default=True))]
+    chosen += [("clean", str, field(default="")), ("copies", str, field(default="")), ("views", int, field(default=0))]
     change = load_params(f"recipes.{name}.{model}", make_dataclass("Change", [*chosen, *partial]), recipes)
     settings = {}
     for kind, cls in kinds.items():
         given = {item.name: value for item in fields(cls) if (value := getattr(getattr(change, kind), item.name)) is not None}
         settings[kind] = replace(load_params(f"models.{model}.{kind}", cls), **given)
     training = replace(settings["training"], seed=seed)
-    return Recipe(change.pool, change.start, settings["architecture"], training, settings["batches"], change.choose)
+    own = {item[0]: getattr(change, item[0]) for item in chosen}
+    return Recipe(sizes=settings["architecture"], training=training, batches=settings["batches"], **own)
 
 
 def _partial(cls: type) -> type:

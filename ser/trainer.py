@@ -15,17 +15,21 @@ import numpy as np
 import pandas as pd
 
 import ser.batches
+import ser.heads
 import ser.layers
+import ser.losses
 import ser.training
 from ser.batches import Batches, BatchParams
 from ser.classical import FitParams, fit_classifier
 from ser.errors import SerError
 from ser.features import Clip, Features
 from ser.files import read_csv, replacing, write_csv
+from ser.heads import make_heads
 from ser.live_tracking import LiveRun
+from ser.soft_targets import read_soft
 from ser.statistics import column_statistics
 from ser.trained import FITTED, NETWORK, FittedModel, load_model, save_model
-from ser.training import TrainParams, Validation, fit, forget
+from ser.training import TrainParams, Validation, fit, forget, reproducible
 from ser.transfer import take_over
 
 if TYPE_CHECKING:
@@ -50,6 +54,7 @@ class Trainer:
     batches: BatchParams
     emotions: tuple[str, ...]
     start: Path | None = None  # folder of a trained model of the same architecture, whose weights are taken over
+    soft: Path | None = None  # table of target distributions (id, p_<emotion>...), mixed in as the batches' `soft_share` says
 
     def run(self, cleaned: Path, features_dir: Path, out: Path, resume_dir: Path) -> None:
         """Train on the rows marked `train`, choose on `validation`, write the bundle.
@@ -67,7 +72,9 @@ class Trainer:
         if train.empty:
             raise TrainerError(f"{cleaned}: no row has split 'train'; look at the split section of params.yaml")
         fingerprint = self._fingerprint(cleaned, features_dir, sorted(set(train["corpus"])), out)
-        batches = Batches(train, features, self.architecture.INPUTS, self.emotions, self.batches, self.training.seed)
+        heads = make_heads(train, getattr(self.training, "heads", {}))
+        soft = read_soft(self.soft, self.emotions) if self.soft else {}
+        batches = Batches(train, features, self.architecture.INPUTS, self.emotions, self.batches, self.training.seed, soft, heads)
         network = None if isinstance(self.training, FitParams) else self._network(batches, train, features, out.parent)
         chooser = Validation(validation, features, self.architecture.INPUTS, self.emotions, self.batches.n_frames)
         live = LiveRun.start(self.name, fingerprint, self._settings())
@@ -86,7 +93,7 @@ class Trainer:
         if network is None:
             model, history = self._fit(batches, chooser, report)
         else:
-            model, history = network, fit(network, batches, chooser, self.training, resume, report)
+            model, history = network, fit(network, batches, chooser, self.training, resume, report, heads)
         logger.info("%s: %d weights", self.name, model.count_params())
         live.finish(time.perf_counter() - start)
         self._write(out, model, history, fingerprint, features, train, cleaned)
@@ -114,11 +121,7 @@ class Trainer:
     def _build(self, train: pd.DataFrame, features: Features, models_dir: Path) -> "keras.Model":
         import keras
 
-        keras.utils.set_random_seed(self.training.seed)
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow
-
-            tensorflow.config.experimental.enable_op_determinism()
+        reproducible(self.training.seed)
         keras.config.set_dtype_policy(self.training.precision)
         first = Clip(train["id"].iloc[0], train["corpus"].iloc[0])
         shapes: dict[str, tuple[int | None, ...]] = {}
@@ -188,6 +191,8 @@ class Trainer:
             yield out.parent / base / NETWORK
         if self.start is not None:
             yield self.start / NETWORK
+        if self.soft is not None:
+            yield self.soft
 
     def _write(
         self,
@@ -230,5 +235,6 @@ def split_hash(cleaned: Path) -> str:
 
 def _code_hash(architecture: ModuleType) -> str:
     """Hash of the code whose change makes an interrupted training's state worthless."""
-    sources = "".join(inspect.getsource(module) for module in (architecture, ser.batches, ser.layers, ser.training))
+    modules = (architecture, ser.batches, ser.heads, ser.layers, ser.losses, ser.training)
+    sources = "".join(inspect.getsource(module) for module in modules)
     return hashlib.sha256(sources.encode()).hexdigest()[:8]

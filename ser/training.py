@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,9 @@ import pandas as pd
 from ser.batches import Batches
 from ser.features import Clip, Features
 from ser.files import replacing
+from ser.heads import Head, head_losses, with_heads
 from ser.inference import predict
+from ser.losses import KnownCrossentropy
 from ser.prefetch import ahead
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class TrainParams:
     schedule: Literal["cosine", "plateau"] = "cosine"
     plateau_patience: int = 5  # epochs
     plateau_factor: float = 0.5
+    heads: dict[str, float] = field(default_factory=dict)  # what else is to be answered, and its weight (ser/heads.py)
 
 
 @dataclass
@@ -78,6 +81,7 @@ def fit(
     params: TrainParams,
     resume: Path,
     report: Callable[[int, dict[str, float]], None],
+    heads: Sequence[Head] = (),
 ) -> list[dict[str, float]]:
     """Train in place and leave the model with the weights of its best epoch.
 
@@ -91,6 +95,7 @@ def fit(
         params: schedule.
         resume: state file, removed by `forget` once the results are safely stored.
         report: called with (epoch, values) after each epoch, and for the epochs already done when resuming.
+        heads: what the network is taught to answer besides, and forgets when it is trained.
 
     Returns:
         One dict an epoch.
@@ -100,25 +105,29 @@ def fit(
     total_steps = params.epochs * len(batches)
     optimizer = _optimizer(params)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=params.label_smoothing)
-    model.compile(optimizer, loss, jit_compile=False)  # XLA was slower than oneDNN on CPUs when tried
-    optimizer.build(model.trainable_variables)
-    state = _State(model, params)
+    if batches.params.absent_unknown or batches.params.loss_balance:
+        loss = KnownCrossentropy(params.label_smoothing)
+    trained = with_heads(model, heads) if heads else model
+    losses, weights = head_losses(loss, heads) if heads else (loss, None)
+    trained.compile(optimizer, losses, loss_weights=weights, jit_compile=False)  # XLA was slower than oneDNN when tried
+    optimizer.build(trained.trainable_variables)
+    state = _State(model, trained, params)
     state.restore(resume)
     for row in state.history:
         report(int(row["epoch"]), row)
     for epoch in range(len(state.history) + 1, params.epochs + 1):
         if epoch - state.best_epoch > params.patience:
             break
-        losses = []
+        costs = []
         plateau_share = rate_after_plateaus(state.history, params)
         for n, (inputs, targets) in enumerate(ahead(batches.epoch(epoch))):
             step = (epoch - 1) * len(batches) + n
             cosine = params.schedule == "cosine"
             share = schedule(step, total_steps, params.warmup_share) if cosine else plateau_share
             optimizer.learning_rate = params.learning_rate * share
-            losses.append(float(model.train_on_batch(inputs, targets)))
+            costs.append(float(trained.train_on_batch(inputs, targets, return_dict=True)["loss"]))
             state.update_average()
-        row = {"epoch": epoch, "loss": float(np.mean(losses)), "learning_rate": float(optimizer.learning_rate)}
+        row = {"epoch": epoch, "loss": float(np.mean(costs)), "learning_rate": float(optimizer.learning_rate)}
         if len(validation.rows):
             with state.averaged():
                 row |= validation.score(model)
@@ -126,8 +135,20 @@ def fit(
         state.save(resume)
         report(epoch, row)
     state.keep_best()
-    model.compiled, model.optimizer = False, None  # else its moments would be saved too, and triple the archive
+    for network in (model, trained):
+        network.compiled, network.optimizer = False, None  # else its moments would be saved too, and triple the archive
     return state.history
+
+
+def reproducible(seed: int) -> None:
+    """Seed Keras, and have TensorFlow take those of its kernels that give the same bits each time."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
 
 
 def _optimizer(params: TrainParams) -> "keras.Optimizer":
@@ -165,8 +186,8 @@ def rate_after_plateaus(history: Sequence[Mapping[str, float]], params: TrainPar
 class _State:
     """Everything that one epoch hands to the next."""
 
-    def __init__(self, model: "keras.Model", params: TrainParams) -> None:
-        self.model, self.momentum = model, params.average
+    def __init__(self, model: "keras.Model", trained: "keras.Model", params: TrainParams) -> None:
+        self.model, self.trained, self.momentum = model, trained, params.average
         self.history: list[dict[str, float]] = []
         self.best_epoch, self.best_score = 0, -np.inf
         self.average = self._weights()
@@ -201,7 +222,7 @@ class _State:
         self.model.set_weights(self.best)
 
     def _variables(self) -> list[Any]:
-        return [*self.model.variables, *self.model.optimizer.variables]
+        return [*self.trained.variables, *self.trained.optimizer.variables]
 
     def save(self, path: Path) -> None:
         """Write the state whole or not at all."""

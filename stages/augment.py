@@ -3,7 +3,7 @@
 import argparse
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +36,13 @@ def main() -> None:
     parser.add_argument("clean", type=Path, help="store of the corpus' audio")
     parser.add_argument("splits_csv", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--copies", type=int, help="of each clip, in place of the parameters' own number")
     args = parser.parse_args()
     params = load_params("augment", AugmentParams)
+    if args.copies is not None and args.copies < 0:
+        parser.error(f"--copies must not be negative, got {args.copies}")
+    if args.copies is not None:
+        params = replace(params, copies=args.copies)
 
     clean = Arrays(args.clean)
     splits = read_csv(args.splits_csv)

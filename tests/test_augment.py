@@ -142,12 +142,13 @@ def augment(tmp_path, monkeypatch):
     write_arrays(tmp_path / "clean", clips, dtype="int16", recipe={"name": "AudioParams", "sampling_rate_hz": RATE_HZ})
     write_csv(tmp_path / "splits.csv", pd.DataFrame({"id": parts.keys(), "speaker": "s", "part": parts.values()}))
 
-    def run(*, workers=1, copies=3):
+    def run(*more, workers=1, copies=3):
         fields = {**ALL.__dict__, "copies": copies}
         (tmp_path / "params.yaml").write_text("augment:\n" + "".join(f"  {key}: {value}\n" for key, value in fields.items()))
         monkeypatch.setenv("SER_PARAMS", str(tmp_path / "params.yaml"))
         monkeypatch.setenv("SER_WORKERS", str(workers))
-        monkeypatch.setattr(sys, "argv", ["augment", "emodb", *(str(tmp_path / name) for name in ("clean", "splits.csv", "out"))])
+        paths = [str(tmp_path / name) for name in ("clean", "splits.csv", "out")]
+        monkeypatch.setattr(sys, "argv", ["augment", "emodb", *paths, *more])
         stages.augment.main()
         return tmp_path / "out"
 
@@ -166,3 +167,13 @@ def test_stage_copies_training_clips_only_and_two_workers_give_what_one_process_
 def test_stage_with_no_copies_leaves_an_empty_store(augment):
     store = Arrays(augment(copies=0))
     assert store.ids == [] and len(store) == 0
+
+
+def test_stage_makes_as_many_copies_as_asked_in_place_of_the_parameters(augment):
+    few = Arrays(augment(copies=1))
+    before = {name: few[name] for name in few.ids}
+    store = Arrays(augment("--copies", "2", copies=1))
+    assert store.ids == [f"{parent}#{copy}" for parent in "acdf" for copy in (1, 2)]
+    assert store.recipe["augment"] == {**few.recipe["augment"], "copies": 2}
+    assert all(np.array_equal(store[name], samples) for name, samples in before.items()), "the first are the same"
+    assert Arrays(augment("--copies", "0", copies=1)).ids == []

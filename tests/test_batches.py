@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from ser.arrays import write_arrays
-from ser.batches import Batches, BatchParams, disturb
+from ser.batches import Batches, BatchParams, _in_a_room, disturb
 from ser.features import Features
+from ser.heads import Head
 
 EMOTIONS = ("neutral", "happy", "sad")
 STILL = BatchParams(
@@ -40,6 +41,7 @@ ALL = replace(
     time_masks=2, band_masks=2, mixup=0.5, noise=0.1, column_dropout=0.1, known_share=0.5,
 )  # fmt: skip
 BOTH = ("spectrogram", "prosody")
+SEEN = ("spectrogram",)
 KNOWING = ("prosody", "speaker")
 N_FRAMES, N_BANDS, N_COLUMNS = 15, 8, 3
 
@@ -75,8 +77,8 @@ def _number(name):
 
 @pytest.fixture
 def batches(features):
-    def make(params=STILL, kinds=BOTH, rows=None, seed=1):
-        return Batches(table() if rows is None else rows, features, kinds, EMOTIONS, params, seed)
+    def make(params=STILL, kinds=BOTH, rows=None, seed=1, **more):
+        return Batches(table() if rows is None else rows, features, kinds, EMOTIONS, params, seed, **more)
 
     return make
 
@@ -177,6 +179,123 @@ def test_what_is_undefined_in_the_partner_keeps_its_own_value(batches):
         mixed, _ = batches(replace(STILL, mixup=1.0))._mix(inputs, np.eye(2, dtype=np.float32), np.random.default_rng(seed))
         assert np.isnan(mixed["prosody"][0, 1]) and mixed["prosody"][1, 1] == 5
         assert 1 <= mixed["prosody"][0, 0] <= 3
+
+
+def test_cutmix_replaces_a_stretch_and_weighs_the_targets_by_the_frames_kept(batches):
+    cut = 0
+    whole = replace(STILL, cutmix=1.0, batch_size=64, n_frames=N_FRAMES)
+    for inputs, targets in batches(whole, kinds=SEEN).epoch(1):
+        for frames, target in zip(inputs["spectrogram"], targets, strict=True):
+            clips = np.round(frames.mean(axis=1)).astype(int)
+            changes = np.flatnonzero(np.diff(clips))
+            assert len(changes) <= 2 and len(set(clips)) <= 2, "one stretch of one other clip, as that was before its own cut"
+            expected = np.eye(3)[[EMOTIONS.index(table()["emotion"][clip]) for clip in clips]].mean(axis=0)
+            np.testing.assert_allclose(target, expected, atol=1e-6)
+            cut += len(changes) > 0
+    assert cut > 30
+
+
+def test_cutmix_is_of_as_many_examples_as_asked(batches):
+    some = batches(replace(STILL, cutmix=0.25, batch_size=2000, n_frames=N_FRAMES), kinds=SEEN)
+    ((inputs, _),) = some.epoch(1)
+    share = np.mean([len(set(np.round(frames.mean(axis=1)))) > 1 for frames in inputs["spectrogram"]])
+    whole_stretch, no_stretch, same_clip = 1 / 16, 1 / 16, 1 / 8
+    assert share == pytest.approx(0.25 * (1 - whole_stretch - no_stretch) * (1 - same_clip), abs=0.04)
+
+
+@pytest.mark.parametrize("kinds", [BOTH, ("prosody",), KNOWING])
+def test_cutmix_is_refused_where_other_inputs_could_not_follow(batches, kinds):
+    with pytest.raises(ValueError, match=f"cutmix is for models of spectrograms alone, and this one takes {', '.join(kinds)}"):
+        batches(replace(STILL, cutmix=0.5), kinds=kinds)
+
+
+def targets_of(batches):
+    """Target of each clip, in the table's order, from an epoch that holds each once."""
+    ((inputs, targets),) = batches.epoch(1)
+    order = np.argsort(inputs["prosody"][:, 0])
+    assert np.array_equal(inputs["prosody"][order, 0] % 100, range(8))
+    return targets[order]
+
+
+ONCE = replace(STILL, batch_size=8)
+
+
+@pytest.mark.parametrize("balance, of_happy, of_the_rare", [(0.0, 4, 1), (0.5, 8**0.5, 2**0.5), (1.0, 2, 2)])
+def test_a_balanced_loss_makes_the_emotions_of_a_corpus_weigh_alike(batches, balance, of_happy, of_the_rare):
+    weighed = table().assign(weight=targets_of(batches(replace(ONCE, loss_balance=balance))).sum(axis=1))
+    assert weighed.groupby(["corpus", "emotion"])["weight"].sum().to_dict() == pytest.approx({
+        ("ravdess", "happy"): of_happy, ("ravdess", "neutral"): of_the_rare, ("ravdess", "sad"): of_the_rare,
+        ("emodb", "happy"): 1, ("emodb", "sad"): 1,
+    })  # fmt: skip
+
+
+SOFT = {"c0": np.array([0.5, 0.0, 0.5], np.float32), "c7": np.array([0.0, 1.0, 0.0], np.float32)}
+
+
+def test_soft_targets_are_mixed_in_and_clips_without_keep_their_label(batches):
+    plain = targets_of(batches(ONCE))
+    mixed = targets_of(batches(replace(ONCE, soft_share=0.25), soft=SOFT))
+    assert mixed[0].tolist() == [0.125, 0.75, 0.125] and mixed[7].tolist() == [0.0, 0.25, 0.75]
+    assert np.array_equal(mixed[1:7], plain[1:7])
+    assert np.array_equal(targets_of(batches(ONCE, soft=SOFT)), plain), "none is asked for"
+    assert np.array_equal(targets_of(batches(replace(ONCE, soft_share=0.25))), plain), "none is given"
+    copies = targets_of(batches(replace(ONCE, soft_share=0.25, augmented_share=1.0), soft=SOFT))
+    assert np.array_equal(copies, mixed), "a copy has the distribution of its clip"
+
+
+def test_a_soft_target_weighs_as_much_as_the_label_it_stands_for(batches):
+    hard = targets_of(batches(replace(ONCE, loss_balance=1.0)))
+    soft = targets_of(batches(replace(ONCE, loss_balance=1.0, soft_share=0.5), soft=SOFT))
+    np.testing.assert_allclose(soft.sum(axis=1), hard.sum(axis=1), rtol=1e-6)
+
+
+def test_emotions_that_a_corpus_lacks_are_unknown_and_no_others(batches):
+    plain, found = targets_of(batches(ONCE)), targets_of(batches(replace(ONCE, absent_unknown=True)))
+    absent = np.zeros((8, 3), bool)
+    absent[6:, EMOTIONS.index("neutral")] = True
+    assert np.array_equal(np.isnan(found), absent)
+    assert np.array_equal(found[~absent], plain[~absent])
+
+
+@pytest.mark.parametrize("blend, kinds", [("mixup", BOTH), ("cutmix", SEEN)])
+def test_what_is_unknown_is_not_blended(batches, blend, kinds):
+    with pytest.raises(ValueError, match="mixup and cutmix do not blend emotions that are unknown"):
+        batches(replace(STILL, absent_unknown=True, **{blend: 0.5}), kinds=kinds)
+
+
+def test_targets_of_heads_come_by_name_and_belong_to_the_rows_of_the_inputs(batches):
+    heads = (
+        Head("clip", 0.5, np.eye(8, dtype=np.float32)),
+        Head("speaker", -0.5, np.eye(3, dtype=np.float32)[[0, 1] * 3 + [2, 2]]),
+    )
+    params = replace(ALL, mixup=0.0, noise=0.0, column_dropout=0.0)
+    plain = list(batches(params).epoch(2))
+    headed = list(batches(params, heads=heads).epoch(2))
+    assert len(headed) == len(plain) == 2
+    for (inputs, targets), (expected_inputs, expected) in zip(headed, plain, strict=True):
+        assert list(targets) == ["emotion", "clip", "speaker"]
+        assert same([(inputs, targets["emotion"])], [(expected_inputs, expected)])
+        clips = inputs["prosody"][:, 0].astype(int) % 100
+        assert np.array_equal(targets["clip"].argmax(axis=1), clips)
+        assert np.array_equal(targets["speaker"], heads[1].targets[clips])
+
+
+@pytest.mark.parametrize("blend", ["mixup", "cutmix"])
+def test_what_heads_answer_is_not_blended(batches, blend):
+    head = Head("clip", 0.5, np.eye(8, dtype=np.float32))
+    with pytest.raises(ValueError, match="mixup and cutmix do not blend what heads are to answer"):
+        batches(replace(STILL, **{blend: 0.5}), kinds=SEEN, heads=(head,))
+    batches(kinds=SEEN, heads=(head,))
+
+
+def test_a_batch_draws_for_nothing_that_is_not_asked(batches):
+    one, other = np.random.default_rng(3), np.random.default_rng(3)
+    batches(replace(STILL, room_share=0.0, band_limit_share=0.0, cutmix=0.0), kinds=SEEN)._batch(np.arange(4), one)
+    other.random(4)  # whether a copy stands in
+    for _ in range(4):
+        other.uniform(), other.uniform(), other.normal(), other.normal()  # tempo, bands, gain, tilt
+    other.permutation(4), other.random(4), other.beta(0.4, 0.4, 4)  # mixup
+    assert one.bit_generator.state == other.bit_generator.state
 
 
 def test_prosodic_noise_is_in_training_deviations_and_columns_drop_out(batches):
@@ -288,5 +407,84 @@ def test_a_mask_wider_than_the_clip_or_its_bands_is_as_wide_as_they_allow():
 
 def test_the_clip_given_is_left_as_it_is():
     given = clip()
-    disturb(given, ALL, np.random.default_rng(0))
+    disturb(given, replace(ALL, room_share=1.0, maximum_decay=9, band_limit_share=1.0), np.random.default_rng(0))
     assert np.array_equal(given, clip())
+
+
+def test_a_view_draws_for_nothing_that_is_not_asked():
+    one, other = np.random.default_rng(3), np.random.default_rng(3)
+    disturb(clip(24), replace(STILL, time_masks=1, band_masks=1, maximum_decay=60), one)
+    (
+        other.uniform(),
+        other.integers(24 - 20 + 1),
+        other.uniform(),
+        other.normal(),
+        other.normal(),
+    )  # tempo, crop, bands, gain, tilt
+    for maximum, size in ((6, 20), (3, N_BANDS)):
+        width = other.integers(maximum + 1)
+        other.integers(size - width + 1)
+    assert one.bit_generator.state == other.bit_generator.state
+
+
+def impulse(level=0.0, n_frames=30):
+    """One loud frame in what is almost nothing."""
+    frames = np.full((n_frames, N_BANDS), -150, np.float32)
+    frames[3] = level
+    return frames
+
+
+@pytest.mark.parametrize("decay", [5.0, 12.0, 20.0])
+def test_a_tail_falls_by_60_db_in_the_time_of_reverberation(decay):
+    heard = _in_a_room(impulse(), decay, 6.0)
+    assert heard.dtype == np.float32
+    np.testing.assert_allclose(np.diff(heard[4:9], axis=0), -60 / decay, atol=0.01)
+    assert heard[4, 0] - heard[4 + round(decay), 0] == pytest.approx(60, abs=0.1)
+    np.testing.assert_allclose(heard[3], 0.0, atol=1e-5)
+    np.testing.assert_allclose(_in_a_room(impulse(-20), decay, 6.0)[3:9], heard[3:9] - 20, atol=0.01)
+
+
+def test_the_direct_sound_has_the_power_over_its_whole_tail_that_was_asked():
+    heard = _in_a_room(impulse(n_frames=100), 12.0, 6.0)
+    assert 10 * np.log10((10 ** (heard[4:, 0] / 10)).sum()) == pytest.approx(-6, abs=0.01)
+
+
+def test_rooms_only_add_power_and_leave_the_first_frame():
+    params = replace(STILL, room_share=1.0, maximum_decay=12)
+    slopes, tails = [], []
+    for seed in range(100):
+        view = disturb(clip(), params, np.random.default_rng(seed))[:18]
+        assert (view >= clip() - 1e-4).all() and (view[1:] > clip()[1:]).all()
+        np.testing.assert_allclose(view[0], clip()[0], atol=1e-5)
+        heard = disturb(impulse(n_frames=8), params, np.random.default_rng(seed))
+        slopes.append(heard[5, 0] - heard[4, 0])
+        fall = 10 ** (slopes[-1] / 10)
+        tails.append(-heard[4, 0] + 10 * np.log10(1 - fall))
+    decays = -60 / np.array(slopes)
+    assert 1 <= decays.min() < 3 and 10 < decays.max() <= 12.05
+    assert -0.1 <= min(tails) < 1.5 and 10.5 < max(tails) <= 12.1, "direct sound over tail"
+
+
+def test_so_many_are_in_rooms_and_band_limited_as_asked():
+    random, frames = np.random.default_rng(0), clip()
+    rooms = [
+        not np.array_equal(disturb(frames, replace(STILL, room_share=0.3, maximum_decay=9), random)[:18], frames)
+        for _ in range(500)
+    ]
+    limits = [not np.array_equal(disturb(frames, replace(STILL, band_limit_share=0.3), random)[:18], frames) for _ in range(500)]
+    assert np.mean(rooms) == pytest.approx(0.3, abs=0.07) and np.mean(limits) == pytest.approx(0.3, abs=0.07)
+
+
+def test_a_band_limit_leaves_the_band_and_makes_all_outside_the_quietest_value():
+    frames = np.random.default_rng(0).normal(-40, 10, (18, 32)).astype(np.float32)
+    bottoms, tops = [], []
+    for seed in range(300):
+        view = disturb(frames, replace(STILL, band_limit_share=1.0), np.random.default_rng(seed))[:18]
+        inside = np.flatnonzero((view != frames.min()).any(axis=0))
+        assert len(inside) == np.ptp(inside) + 1, "one band"
+        np.testing.assert_array_equal(view[:, inside], frames[:, inside])
+        assert (np.delete(view, inside, axis=1) == frames.min()).all()
+        bottoms.append(inside[0])
+        tops.append(inside[-1] + 1)
+    assert set(tops) == set(range(16, 32)), "half of the bands are left, and at least one goes"
+    assert set(bottoms) == set(range(5)) and np.mean(np.array(bottoms) == 0) == pytest.approx(0.5 + 0.5 / 5, abs=0.1)

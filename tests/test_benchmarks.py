@@ -8,10 +8,11 @@ import yaml
 
 from benchmarks import run
 from benchmarks.run import Plans, Walk
-from ser.ablation_plan import AblationPlan
+from ser.ablation_plan import AblationGroup, AblationPlan, ablation_trainings
 from ser.benchmark_table import as_markdown
 from ser.bootstrap import SpeakerBootstrap
 from ser.honesty_plan import HonestyPlan
+from ser.params import load_params
 from ser.plan import Plan, Training, trainings
 from ser.progress import Progress
 from ser.protocol_report import report
@@ -125,10 +126,11 @@ def test_the_walk_counts_trainings_and_tells_the_time_left():
 
 def test_the_honesty_report_is_asked_for_by_name_like_a_protocol():
     honesty = HonestyPlan(seeds=(1,), folds={"cnn": ("random_1",), "svm": ("random_1",)}, copies={}, longer={})
-    ablation = AblationPlan("iesc_loso", ("iesc_1",), (1,), "alone", {"cnn": ("mixup",)}, {"mixup": "mixup"})
+    group = AblationGroup("Small", "iesc_loso", ("iesc_1",), (1,), "alone", {"cnn": ("mixup",)})
+    ablation = AblationPlan({"small": group}, {"mixup": "mixup"})
     plans = Plans(PLAN, honesty, ablation)
     (changed,) = plans.trainings("ablation")
-    assert changed.stage == "ablation_cnn@iesc_1-mixup-1" and changed.folder.as_posix() == "iesc_loso/iesc_1/mixup/1/cnn"
+    assert changed.stage == "ablation_small_cnn@iesc_1-mixup-1" and changed.folder.as_posix() == "iesc_loso/iesc_1/mixup/1/cnn"
     assert [training.stage for training in plans.trainings("honesty", ["svm"])] == ["honesty_svm@random_1-alone-1"]
     assert {training.model for training in plans.trainings("iesc_loso", ["svm", "cnn"])} == {"cnn"}, "no protocol has the other"
     assert len(plans.trainings("honesty")) == 2 and len(plans.trainings("iesc_loso")) == 18
@@ -154,6 +156,19 @@ def test_all_protocols_are_what_is_asked_for_by_no_name(monkeypatch):
     trained, scored = called
     assert not [stage for stage in trained if "honesty" in stage or "robustness" in stage]
     assert scored == ["-s", *(f"benchmarks/dvc.yaml:score@{name}" for name in BENCHMARKS)]
+
+
+@pytest.mark.parametrize("models", [["cnn", "prosody", "hybrid"], ["prosody"]])
+def test_the_ablation_trains_all_its_groups_and_is_then_scored_by_itself(models, monkeypatch):
+    called = []
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("sys.argv", ["run", "ablation", "--models", *models])
+    monkeypatch.setattr(run, "_repro", lambda arguments, walk: called.append((arguments, walk.n_wanted)))
+    run.main()
+    wanted = ablation_trainings(load_params("ablation", AblationPlan, run.PARAMS), models)
+    stages = [f"benchmarks/dvc.yaml:{training.stage}" for training in wanted]
+    assert called == [(stages, len(stages)), (["-s", "benchmarks/dvc.yaml:ablation"], 0)]
+    assert {stage.split("@")[0].rpartition("_")[2] for stage in stages} <= set(models)
 
 
 def test_an_empty_plan_is_refused():

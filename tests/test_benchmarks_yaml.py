@@ -2,13 +2,14 @@
 
 import re
 import shlex
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
 from dvc.repo import Repo
 
 from benchmarks import table
+from benchmarks.code import imported
 from ser.ablation_plan import AblationPlan, ablation_trainings
 from ser.honesty import HOME, HONESTY, honesty_fold
 from ser.honesty_claims import Claims
@@ -28,6 +29,7 @@ CLAIMS = load_params("claims", Claims, PARAMS)
 DESIGNS = [model for model in HONESTY_PLAN.folds if model not in MODELS]
 UNDECLARED = "benchmarks/data/unfinished"
 NOTHING = "ser/models/__init__.py"  # named where a training has no model to start from
+NOTHING_MORE = "ser/__init__.py"  # and where it reads nothing that others do not read
 # stages by what they load; those of the first pipeline load what they load there
 SECTIONS = {
     "benchmarks.clips": ({"corpora"}, set()),
@@ -40,6 +42,10 @@ SECTIONS = {
     "benchmarks.speakers": ({"corpora", "spectrogram"}, {"enrolment"}),
     "benchmarks.robustness": ({"corpora"}, {"robustness", "evaluate"}),
     "benchmarks.robustness_report": (set(), set()),
+    "benchmarks.code": (set(), set()),
+    "benchmarks.standardise": (set(), set()),
+    "benchmarks.teach": (set(), set()),
+    "benchmarks.votes": (set(), set()),
     "stages.augment": (set(), {"augment"}),
     "stages.spectrogram": ({"spectrogram"}, set()),
     "stages.prosody": ({"prosody", "functionals"}, set()),
@@ -67,7 +73,9 @@ def arguments(stage):
 
 def roots(stage):
     module, (first, *_) = arguments(stage)
-    return [source(module), *([source(f"ser.models.{first}")] if module == "benchmarks.train" else [])]
+    if module == "benchmarks.code":
+        return [source(module), source("benchmarks.train"), source(f"ser.models.{first}")]
+    return [source(module), *([source("ser.models.cnn")] if module == "benchmarks.pretrain" else [])]
 
 
 def declared_params(stage):
@@ -79,8 +87,19 @@ def declared_params(stage):
 
 @each_stage
 def test_code_deps_are_the_import_closure(stage):
-    declared = {path for path in deps(stage) if path.endswith(".py")} - {NOTHING}
+    declared = {path for path in deps(stage) if path.endswith(".py")} - {NOTHING, NOTHING_MORE}
+    module, (model, *_) = arguments(stage)
+    if module == "benchmarks.train":
+        assert not declared and f"benchmarks/data/code/{model}.csv" in deps(stage), "hashes stand for the code"
+        return
     assert declared == {path.relative_to(ROOT).as_posix() for path in closure(roots(stage))}
+
+
+@pytest.mark.parametrize("model", [*MODELS, *DESIGNS])
+def test_hashes_stand_for_every_file_that_trains(model):
+    listed = {path.as_posix() for path in imported([Path("benchmarks/train.py"), Path("ser/models", f"{model}.py")])}
+    declared = {path for path in deps(STAGES[f"code@{model}"]) if path.endswith(".py")}
+    assert listed == declared - {"benchmarks/code.py"} and f"ser/models/{model}.py" in listed
 
 
 @each_stage
@@ -91,6 +110,12 @@ def test_params_are_those_that_are_loaded(stage):
         return
     if module == "stages.descriptors":
         assert declared_params(stage) == ({model}, set()), "the section of the feature set"
+        return
+    if module == "benchmarks.front_ends":
+        assert declared_params(stage) == ({"spectrogram"}, {f"front_ends.{model}"}), "what departs from the pipeline's"
+        return
+    if module == "benchmarks.pretrain":
+        assert declared_params(stage) == ({"models.cnn"}, {"pretrain"}), "the network that learns from its views"
         return
     text = source(module).read_text()
     # the parameters' file is named wherever it is not the first pipeline's
@@ -232,7 +257,8 @@ def test_a_feature_set_is_extracted_from_the_audio_of_its_variant_for_a_model_th
 
 
 def test_clean_features_of_our_models_come_from_the_first_pipeline_alone():
-    clean = [out for stage in STAGES.values() for out in outs(stage) if "/clean" in out]
+    made = [out for stage in STAGES.values() for out in outs(stage) if "/variants/" not in out and "/front_ends/" not in out]
+    clean = [out for out in made if "/clean" in out]
     assert not [out for out in clean if "/spectrogram/" in out or "/prosody/" in out]
 
 

@@ -11,6 +11,7 @@ import pytest
 from ser.arrays import ArraysError, write_arrays
 from ser.batches import Batches, BatchParams
 from ser.features import Clip, Features
+from ser.files import read_csv
 from ser.fold_training import answer_fold, both_variants, emotions_of, train_fold, training_rows
 from ser.inference import Enrolment
 from ser.recipes import Recipe
@@ -97,8 +98,8 @@ def copies_seen(table, stores, tmp_path, monkeypatch, *, augmented_share):
     seen = []
 
     class Reader:
-        def __init__(self, *_, start):
-            assert start is None
+        def __init__(self, *_, start, soft):
+            assert start is None and soft is None
 
         def run(self, cleaned, features, out, resume):
             seen.append(len(Features(features).copies("prosody", "iesc")))
@@ -130,6 +131,48 @@ def test_copies_that_are_rows_are_read_though_none_is_drawn(fold, tmp_path, monk
     table, stores = fold
     pooled = pd.concat([table, table[table["split"] == "train"].assign(id=lambda rows: rows["id"] + "#1")], ignore_index=True)
     assert copies_seen(pooled, stores, tmp_path, monkeypatch, augmented_share=0.0) == 8
+
+
+def table_trained_on(table, stores, tmp_path, monkeypatch, **more):
+    """The rows, and the soft targets, that the trainer is given."""
+    seen = {}
+
+    class Reader:
+        def __init__(self, *_, start, soft):
+            seen["soft"] = soft
+
+        def run(self, cleaned, features, out, resume):
+            seen["rows"] = read_csv(cleaned)
+            out.mkdir()
+            (out / "history.csv").write_text("epoch\n1\n")
+
+    monkeypatch.setattr("ser.fold_training.Trainer", Reader)
+    table.to_csv(tmp_path / "fold.csv", index=False)
+    recipe = Recipe(False, False, None, None, replace(BATCHES, augmented_share=0.0))
+    places = [tmp_path / name for name in ("start", "out", "resume")]
+    train_fold("prosody", SimpleNamespace(INPUTS=("prosody",)), recipe, tmp_path / "fold.csv", stores, *places, **more)
+    return seen
+
+
+def test_what_else_is_known_of_the_clips_is_joined_where_asked(fold, tmp_path, monkeypatch):
+    table, stores = fold
+    known = table[["id"]][::-1].assign(intensity="strong", sentence="dogs")[2:]
+    known.loc[known["id"] == "iesc/1_happy", "intensity"] = ""
+    known.to_csv(tmp_path / "clips.csv", index=False)
+    rows = table_trained_on(table, stores, tmp_path, monkeypatch, clips=tmp_path / "clips.csv")["rows"]
+    assert list(rows["id"]) == list(table.loc[table["split"] != "pool", "id"]) and (rows["sentence"] == "").all()
+    assert {"", "strong"} == set(rows["intensity"]) and rows.set_index("id").loc["iesc/1_happy", "intensity"] == ""
+    with_copy = pd.concat([table, table[:1].assign(id="iesc/0_neutral#1")], ignore_index=True)
+    (tmp_path / "out/history.csv").unlink()
+    (tmp_path / "out").rmdir()
+    rows = table_trained_on(with_copy, stores, tmp_path, monkeypatch, clips=tmp_path / "clips.csv")["rows"]
+    assert rows.set_index("id").loc["iesc/0_neutral#1", "intensity"] == "", "not in the table, so not known"
+
+
+def test_soft_targets_reach_the_trainer_and_no_column_comes_unasked(fold, tmp_path, monkeypatch):
+    table, stores = fold
+    seen = table_trained_on(table, stores, tmp_path, monkeypatch, soft=tmp_path / "soft.csv")
+    assert seen["soft"] == tmp_path / "soft.csv" and list(seen["rows"].columns) == list(table.columns)
 
 
 class ModelOfSpeaker:
@@ -171,3 +214,21 @@ def test_a_clip_that_was_trained_on_is_not_answered(fold, tmp_path, monkeypatch)
     monkeypatch.setattr("ser.fold_training.Scorer", ModelOfSpeaker)
     answers, _ = answer_fold(tmp_path, tmp_path / "fold.csv", stores, Enrolment(clips=2, seed=1), choose=False)
     assert set(answers["split"]) == {"test"} and set(answers["id"]) == set(table.loc[table["split"] == "test", "id"])
+
+
+@pytest.mark.parametrize("n, p_happy", [(0, 0.0), (2, 0.5)])
+def test_a_single_clip_is_heard_in_views_and_a_known_speaker_is_not(fold, tmp_path, monkeypatch, n, p_happy):
+    class Halves:
+        def average(self, scorer, clips, own):
+            assert isinstance(scorer, ModelOfSpeaker) and len(clips) == len(own) == 4
+            return np.full_like(own, 0.5)
+
+    views = Halves()
+    views.n = n
+    table, stores = fold
+    table.to_csv(tmp_path / "fold.csv", index=False)
+    (tmp_path / "model.json").write_text('{"inputs": {"prosody": {}}}')
+    monkeypatch.setattr("ser.fold_training.Scorer", ModelOfSpeaker)
+    answers, _ = answer_fold(tmp_path, tmp_path / "fold.csv", stores, Enrolment(clips=1, seed=1), views=views)
+    found = answers.groupby("condition")["p_happy"].unique().map(list).to_dict()
+    assert found == {"none": [p_happy], "enrolled": [0.1], "transductive": [0.1]}

@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
@@ -13,10 +14,12 @@ import tensorflow
 
 from ser.architectures import load_architecture
 from ser.arrays import Arrays, write_arrays
-from ser.batches import BatchParams
+from ser.batches import Batches, BatchParams
 from ser.features import Clip
 from ser.files import read_csv, write_csv
+from ser.heads import HeadError
 from ser.inference import Scorer
+from ser.soft_targets import write_soft
 from ser.trained import load_description, load_model, save_model
 from ser.trainer import Trainer, TrainerError, split_hash
 from ser.training import TrainParams
@@ -95,16 +98,16 @@ def project(tmp_path):
     return tmp_path
 
 
-def train(project, name, folder="trained", epochs=2, start=None, **settings):
+def train(project, name, folder="trained", epochs=2, start=None, soft=None, heads=None, batches=BATCHES, **settings):
     """Train as a new process would: Keras counts the layers of a process into their names."""
     keras.backend.clear_session()
     architecture = load_architecture(name)
     training = TrainParams(
         seed=1, epochs=epochs, patience=9, learning_rate=0.01, weight_decay=0.01, warmup_share=0.1, label_smoothing=0.1,
-        average=0.9, precision="float32",
+        average=0.9, precision="float32", heads=heads or {},
     )  # fmt: skip
     sizes = architecture.Params(**{**SIZES[name], **settings})
-    trainer = Trainer(name, architecture, sizes, training, BATCHES, EMOTIONS, start=start)
+    trainer = Trainer(name, architecture, sizes, training, batches, EMOTIONS, start=start, soft=soft)
     out = project / folder / name
     trainer.run(project / "cleaned.csv", project / "features", out, project / "resume")
     return out
@@ -276,3 +279,55 @@ def test_the_split_hash_follows_who_is_in_which_part_and_nothing_else(project):
     assert split_hash(path) == before
     edit(project, lambda table: table.__setitem__("split", table["split"].replace("validation", "test")))
     assert split_hash(path) != before
+
+
+UNMIXED = replace(BATCHES, mixup=0.0)
+
+
+def test_heads_are_forgotten_when_the_model_is_stored(project):
+    alone = train(project, "prosody", "alone", epochs=1, batches=UNMIXED)
+    headed = train(project, "prosody", "headed", epochs=1, batches=UNMIXED, heads={"corpus": -0.5, "arousal": 0.5})
+    kept, known = load_model(alone), load_model(headed)
+    assert [layer.name for layer in known.layers] == [
+        layer.name for layer in kept.layers
+    ] and known.output_names == kept.output_names
+    assert not all(np.array_equal(one, other) for one, other in zip(known.get_weights(), kept.get_weights(), strict=True))
+    assert load_description(headed)["n_parameters"] == load_description(alone)["n_parameters"]
+    assert json.loads((headed / "params.json").read_text())["training"]["heads"] == {"corpus": -0.5, "arousal": 0.5}
+
+
+def test_a_head_that_the_clips_know_nothing_of_is_refused_before_anything_is_trained(project, live):
+    with pytest.raises(HeadError, match="training.heads: the table of clips has no column 'sex'"):
+        train(project, "prosody", batches=UNMIXED, heads={"sex": 0.2})
+    assert live.fingerprint is None and not (project / "trained").exists()
+
+
+def test_soft_targets_make_another_training_and_are_named_if_missing(project, live):
+    live.kill_at = 0
+    ids = list(read_csv(project / "cleaned.csv").query("split == 'train'")["id"])
+
+    def fingerprint(**more):
+        with pytest.raises(Killed):
+            train(project, "prosody", **more)
+        return live.fingerprint
+
+    found = [fingerprint()]
+    for share in (0.2, 0.3):
+        write_soft(project / "soft.csv", ids, np.tile([share, 1 - share, 0], (len(ids), 1)), EMOTIONS)
+        found.append(fingerprint(soft=project / "soft.csv"))
+    assert len(set(found)) == 3 and fingerprint(soft=project / "soft.csv") == found[-1]
+    with pytest.raises(TrainerError, match="none.csv: no such file"):
+        train(project, "prosody", soft=project / "none.csv")
+
+
+def test_soft_targets_are_mixed_in_as_far_as_the_batches_say(project, live, monkeypatch):
+    live.kill_at, made = 0, []
+    monkeypatch.setattr("ser.trainer.Batches", lambda *args: made.append(Batches(*args)) or made[-1])
+    rows = read_csv(project / "cleaned.csv").query("split == 'train'")
+    write_soft(project / "soft.csv", list(rows["id"]), np.tile([0, 0, 1], (len(rows), 1)), EMOTIONS)
+    for share in (0.0, 0.25):
+        with pytest.raises(Killed):
+            train(project, "prosody", batches=replace(BATCHES, soft_share=share), soft=project / "soft.csv")
+    labels, mixed = (batches.targets for batches in made)
+    assert np.array_equal(labels, [[emotion == name for name in EMOTIONS] for emotion in rows["emotion"]])
+    np.testing.assert_allclose(mixed, 0.75 * labels + [0, 0, 0.25])

@@ -1,14 +1,19 @@
 """Training: it learns, keeps its best epoch, and a killed one ends with the same bits as one left alone."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from ser.arrays import write_arrays
 from ser.batches import Batches, BatchParams
 from ser.features import Features
+from ser.heads import make_heads
 from ser.models.prosody import Params, build
+from ser.trained import load_model, save_model
 from ser.training import TrainParams, Validation, fit, forget, rate_after_plateaus, schedule
 
 EMOTIONS = ("neutral", "happy", "sad")
@@ -41,19 +46,24 @@ def corpus(tmp_path_factory):
     return rows[::2].reset_index(drop=True), rows[1::2].reset_index(drop=True), Features(folder)
 
 
+def new_model():
+    return build({"prosody": (3,), "speaker": (3,)}, 3, Params(units=(8,), dropout=0.3))
+
+
 @pytest.fixture(scope="module")
 def train(corpus):
     """Train from scratch, or from the state file given, as a new process would."""
-    rows, validation_rows, features = corpus
+    all_rows, validation_rows, features = corpus
 
-    def run(resume, params=None, report=lambda epoch, values: None, validation=None):
+    def run(resume, params=None, report=lambda epoch, values: None, validation=None, batches=BATCHES, rows=all_rows):
         params = params or settings()
         keras.utils.set_random_seed(params.seed)
-        model = build({"prosody": (3,), "speaker": (3,)}, 3, Params(units=(8,), dropout=0.3))
-        batches = Batches(rows, features, KINDS, EMOTIONS, BATCHES, params.seed)
+        model = new_model()
+        heads = make_heads(rows, params.heads)
+        batches = Batches(rows, features, KINDS, EMOTIONS, batches, params.seed, heads=heads)
         batches.deviation = np.ones(3, np.float32)
         validation = validation or Validation(validation_rows, features, KINDS, EMOTIONS, 1)
-        return model, fit(model, batches, validation, params, resume, report)
+        return model, fit(model, batches, validation, params, resume, report, heads)
 
     return run
 
@@ -116,11 +126,11 @@ def test_a_killed_training_goes_on_to_the_same_bits(train, undisturbed, tmp_path
 def test_a_training_killed_amid_an_epoch_repeats_that_epoch(train, undisturbed, tmp_path, monkeypatch):
     steps = []
 
-    def die_at_the_eighth_step(self, inputs, targets):
+    def die_at_the_eighth_step(self, inputs, targets, **how):
         steps.append(1)
         if len(steps) == 8:  # the second of the third epoch
             raise Killed
-        return original(self, inputs, targets)
+        return original(self, inputs, targets, **how)
 
     original = keras.Model.train_on_batch
     with monkeypatch.context() as patch, pytest.raises(Killed):
@@ -229,3 +239,89 @@ def test_each_optimizer_learns_and_is_another(train, tmp_path):
         assert history[-1]["loss"] < history[0]["loss"]
         ends[name] = model.get_weights()
     assert not equal(ends["adam"], ends["rmsprop"]) and not equal(ends["adam"], ends["adamw"])
+
+
+HEADS = {"arousal": 0.3, "speaker": -0.5}
+UNMIXED = replace(BATCHES, mixup=0.0)
+
+
+@pytest.fixture(scope="module")
+def headed(train, tmp_path_factory):
+    """Trained with heads from one end to the other."""
+    return train(tmp_path_factory.mktemp("resume") / "a.npz", settings(heads=HEADS), batches=UNMIXED)
+
+
+def test_heads_teach_the_network_and_are_gone_when_it_is_trained(train, headed, tmp_path):
+    alone, _ = train(tmp_path / "a.npz", batches=UNMIXED)
+    model, history = headed
+    assert model.output_shape == (None, 3) and [type(layer) for layer in model.layers] == [type(layer) for layer in alone.layers]
+    assert [weight.shape for weight in model.get_weights()] == [weight.shape for weight in alone.get_weights()]
+    assert not equal(model.get_weights(), alone.get_weights()) and len(history) == 4
+    save_model(model, tmp_path / "model.keras")
+    again = load_model(tmp_path)
+    assert not [layer.name for layer in again.layers if "head" in layer.name]
+    assert equal(again.get_weights(), model.get_weights()) and again.output_shape == (None, 3)
+
+
+def test_the_loss_told_is_that_of_all_heads(train, headed, tmp_path):
+    _, history = train(tmp_path / "a.npz", settings(epochs=1), batches=UNMIXED)
+    assert headed[1][0]["loss"] > history[0]["loss"] + 0.3 * np.log(2) / 2
+    assert headed[1][0].keys() == history[0].keys()
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_killed_training_with_heads_goes_on_to_the_same_bits(train, headed, tmp_path, epoch):
+    def kill(number, values):
+        if number == epoch:
+            raise Killed
+
+    params = settings(heads=HEADS)
+    with pytest.raises(Killed):
+        train(tmp_path / "a.npz", params, kill, batches=UNMIXED)
+    model, history = train(tmp_path / "a.npz", params, batches=UNMIXED)
+    assert history == headed[1]
+    assert equal(model.get_weights(), headed[0].get_weights())
+
+
+def test_an_emotion_that_no_clip_could_have_is_not_unlearned(train, corpus, tmp_path):
+    """Without it in the corpus, neither loss nor gradient say anything of it; with it among the wrong ones they do."""
+    two = corpus[0][corpus[0]["emotion"] != "sad"].reset_index(drop=True)
+    params = settings(epochs=2, weight_decay=0.0)
+    keras.utils.set_random_seed(params.seed)
+    kernel, bias = new_model().get_layer("emotion").get_weights()
+    unknown, history = train(tmp_path / "a.npz", params, batches=replace(UNMIXED, absent_unknown=True), rows=two)
+    wrong, _ = train(tmp_path / "b.npz", params, batches=UNMIXED, rows=two)
+    assert all(np.isfinite(row["loss"]) for row in history)
+    learned, learned_bias = unknown.get_layer("emotion").get_weights()
+    np.testing.assert_allclose(learned[:, 2], kernel[:, 2], atol=1e-3)  # Adam makes something of what rounding leaves
+    assert learned_bias[2] == pytest.approx(bias[2], abs=1e-3) and np.abs(learned[:, :2] - kernel[:, :2]).max() > 0.01
+    assert np.abs(wrong.get_layer("emotion").get_weights()[0][:, 2] - kernel[:, 2]).max() > 0.01
+
+
+@pytest.mark.parametrize("absent_unknown", [False, True])
+def test_a_balanced_loss_weighs_each_example_and_asks_the_same_of_it(train, corpus, tmp_path, monkeypatch, absent_unknown):
+    """The gradient of a batch is the mean of each example's own, times its weight."""
+    rows = corpus[0][: -len(corpus[0]) // 2]
+    rows = rows[(rows["emotion"] != "sad") | (rows.index < 6)].reset_index(drop=True)
+    size, smoothing = rows.groupby("emotion")["id"].transform("size"), 0.1
+    weights = {emotion: len(rows) / 3 / n for emotion, n in zip(rows["emotion"], size, strict=True)}
+    assert len(set(weights.values())) > 1
+
+    class Checked(Exception):
+        pass
+
+    def check(self, inputs, targets, **_):
+        found = np.array([weights[EMOTIONS[code]] for code in np.nanargmax(targets, axis=1)])[:, None]
+        assert len(set(found[:, 0])) > 1
+        with tf.GradientTape() as tape:
+            answers = self(inputs, training=False)
+            loss = self.compute_loss(inputs, tf.constant(targets), answers)
+        wanted = (1 - smoothing) * (targets > 0) + smoothing / 3
+        gradient = tape.gradient(loss, self.get_layer("emotion").bias)
+        np.testing.assert_allclose(gradient, (found * (answers.numpy() - wanted)).mean(axis=0), atol=1e-6)
+        raise Checked
+
+    monkeypatch.setattr(keras.Model, "train_on_batch", check)
+    batches = replace(UNMIXED, loss_balance=1.0, absent_unknown=absent_unknown)
+    with pytest.raises(Checked):
+        train(tmp_path / "a.npz", settings(label_smoothing=smoothing), batches=batches, rows=rows)

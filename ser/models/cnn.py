@@ -1,11 +1,12 @@
 """A compact residual 2-D CNN over the spectrogram with attentive statistics pooling."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import keras
 from keras import layers
 
-from ser.layers import BATCH_NORM_MOMENTUM, AttentiveStatistics, DefinedMask, Standardization
+from ser.layers import BATCH_NORM_MOMENTUM, AttentiveStatistics, DefinedMask, MaskedMean, Pcen, Standardization, conformer_block
 
 INPUTS = ("spectrogram",)
 
@@ -20,6 +21,10 @@ class Params:
     embedding: int
     dropout: float
     level_free: bool
+    front_end: Literal["db", "pcen"] = "db"  # pcen is level-free by itself
+    resolutions: int = 1  # spectrograms that lie one above the other in the bands, each to be a channel
+    context_blocks: int = 0  # conformer blocks between the convolutions and the pooling
+    pooling: Literal["attentive", "mean"] = "attentive"
 
 
 def build(shapes: dict[str, tuple[int | None, ...]], n_emotions: int, params: Params) -> keras.Model:
@@ -31,10 +36,17 @@ def build(shapes: dict[str, tuple[int | None, ...]], n_emotions: int, params: Pa
         params: sizes.
     """
     spectrogram = keras.Input(shapes["spectrogram"], name="spectrogram")
-    x = Standardization(level_free=params.level_free, name="standardise_spectrogram")(spectrogram)
+    if params.front_end == "pcen":
+        x = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(Pcen(name="pcen")(spectrogram))
+    else:
+        x = Standardization(level_free=params.level_free, name="standardise_spectrogram")(spectrogram)
     mask = DefinedMask(name="defined_frames")(spectrogram[:, :, :1])  # (frames, 1)
 
-    x = layers.Reshape((-1, shapes["spectrogram"][-1], 1))(x)  # (frames, bands, 1)
+    if params.resolutions == 1:
+        x = layers.Reshape((-1, shapes["spectrogram"][-1], 1))(x)  # (frames, bands, 1)
+    else:
+        x = layers.Reshape((-1, params.resolutions, shapes["spectrogram"][-1] // params.resolutions))(x)
+        x = layers.Permute((1, 3, 2))(x)  # (frames, bands, resolutions)
     x = _convolution(x, params.stem_filters, kernel=5, strides=2)  # halves frames and bands
     x = layers.Activation("relu")(x)
     mask = layers.MaxPooling1D(2, padding="same")(mask)
@@ -47,7 +59,12 @@ def build(shapes: dict[str, tuple[int | None, ...]], n_emotions: int, params: Pa
     x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)  # (frames / 8, bands left * filters)
     x = layers.Dense(params.embedding * 2, use_bias=False)(x)
     x = layers.Activation("relu")(layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x))
-    x = AttentiveStatistics(params.attention_units, name="pooling")([x, mask])
+    for n in range(params.context_blocks):
+        x = conformer_block(x, mask, heads=4, kernel=7, dropout=params.dropout, name=f"context_{n + 1}")
+    if params.pooling == "mean":
+        x = MaskedMean(name="pooling")([x, mask])
+    else:
+        x = AttentiveStatistics(params.attention_units, name="pooling")([x, mask])
     x = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x)
     x = layers.Dropout(params.dropout)(x)
     x = layers.Dense(params.embedding, activation="relu", name="embedding")(x)
