@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmarks import code, front_ends, pretrain, standardise, teach, train, votes
+from benchmarks import code_hashes, front_ends, pretrain, standardise, teach, train, votes
 from ser.architectures import load_architecture
 from ser.arrays import Arrays, write_arrays
 from ser.audio import to_float, to_int16
@@ -233,16 +233,16 @@ IMPORTED = [
 
 
 def test_the_code_listed_is_what_is_imported_and_nothing_else(project, run):
-    run(code, "cnn", "out/cnn.csv")
+    run(code_hashes, "cnn", "out/cnn.csv")
     assert list(read_csv(project / "out/cnn.csv")["path"]) == IMPORTED
-    run(code, "gru", "out/gru.csv")
+    run(code_hashes, "gru", "out/gru.csv")
     others = {"ser/models/gru.py", "ser/unheard.py"}
     assert set(read_csv(project / "out/gru.csv")["path"]) == set(IMPORTED) - {"ser/models/cnn.py", "ser/layers.py"} | others
 
 
 def test_the_hashes_change_with_an_imported_file_and_with_no_other(project, run):
     def hashes():
-        run(code, "cnn", "out.csv")
+        run(code_hashes, "cnn", "out.csv")
         return (project / "out.csv").read_bytes()
 
     before = hashes()
@@ -256,7 +256,7 @@ def test_the_hashes_change_with_an_imported_file_and_with_no_other(project, run)
         (project / name).write_text(text)
     assert hashes() == before
     (project / "ser/layers.py").write_text("import ser.unheard\n")
-    run(code, "cnn", "out.csv")
+    run(code_hashes, "cnn", "out.csv")
     assert "ser/unheard.py" in set(read_csv(project / "out.csv")["path"])
 
 

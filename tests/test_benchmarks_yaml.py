@@ -9,7 +9,7 @@ import yaml
 from dvc.repo import Repo
 
 from benchmarks import table
-from benchmarks.code import imported
+from benchmarks.code_hashes import imported
 from ser.ablation_plan import AblationPlan, ablation_trainings
 from ser.honesty import HOME, HONESTY, honesty_fold
 from ser.honesty_claims import Claims
@@ -42,7 +42,7 @@ SECTIONS = {
     "benchmarks.speakers": ({"corpora", "spectrogram"}, {"enrolment"}),
     "benchmarks.robustness": ({"corpora"}, {"robustness", "evaluate"}),
     "benchmarks.robustness_report": (set(), set()),
-    "benchmarks.code": (set(), set()),
+    "benchmarks.code_hashes": (set(), set()),
     "benchmarks.standardise": (set(), set()),
     "benchmarks.teach": (set(), set()),
     "benchmarks.votes": (set(), set()),
@@ -73,7 +73,7 @@ def arguments(stage):
 
 def roots(stage):
     module, (first, *_) = arguments(stage)
-    if module == "benchmarks.code":
+    if module == "benchmarks.code_hashes":
         return [source(module), source("benchmarks.train"), source(f"ser.models.{first}")]
     return [source(module), *([source("ser.models.cnn")] if module == "benchmarks.pretrain" else [])]
 
@@ -99,7 +99,7 @@ def test_code_deps_are_the_import_closure(stage):
 def test_hashes_stand_for_every_file_that_trains(model):
     listed = {path.as_posix() for path in imported([Path("benchmarks/train.py"), Path("ser/models", f"{model}.py")])}
     declared = {path for path in deps(STAGES[f"code@{model}"]) if path.endswith(".py")}
-    assert listed == declared - {"benchmarks/code.py"} and f"ser/models/{model}.py" in listed
+    assert listed == declared - {"benchmarks/code_hashes.py"} and f"ser/models/{model}.py" in listed
 
 
 @each_stage
