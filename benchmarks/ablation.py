@@ -1,7 +1,9 @@
 """The answers of changed recipes, beside those they depart from, to one JSON and docs/ablation.md."""
 
 import argparse
+import json
 import logging
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +25,48 @@ PARAMS = Path("benchmarks/params.yaml")
 
 def main() -> None:
     """Score what has run; a change that lacks a fold or a seed is left out."""
+    plan = load_params("ablation", AblationPlan, PARAMS)
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("predictions", "out_json", "document"):
         parser.add_argument(name, type=Path)
+    parser.add_argument("--groups", nargs="+", choices=plan.groups, help="score these, and leave the rest of out_json as it is")
     args = parser.parse_args()
-    plan = load_params("ablation", AblationPlan, PARAMS)
+    score(plan, args.predictions, args.out_json, args.document, args.groups)
+
+
+def score(plan: AblationPlan, predictions: Path, out_json: Path, document: Path, only: Collection[str] | None = None) -> None:
+    """Write the report and its document.
+
+    Args:
+        plan: what is compared.
+        predictions: answers of trainings, by their folders.
+        out_json: the report; read too, where only some groups are scored.
+        document: the report as Markdown.
+        only: groups to score; the others, and what knowing the speaker is worth, stay as they stand in `out_json`.
+
+    Raises:
+        SerError: no change has run, or `out_json` is of demo voices where these answers are not, or the other way round.
+    """
     protocols = load_params("run", Plan, PARAMS)
     bootstrap = load_params("evaluate", SpeakerBootstrap, PARAMS)
-    synthetic = load_params("corpora", CorporaParams).synthetic
+    synthetic = int(load_params("corpora", CorporaParams).synthetic)
+    before = json.loads(out_json.read_text(encoding="utf-8")) if only and out_json.exists() else None
+    if before and before["synthetic_demo_voices"] != synthetic:
+        raise SerError(f"{out_json} is of {'real' if synthetic else 'demo'} voices and these answers are not; score all groups")
 
-    groups = {name: _group(name, group, args.predictions, bootstrap) for name, group in plan.groups.items()}
+    groups = {
+        name: _group(name, group, predictions, bootstrap) for name, group in plan.groups.items() if not only or name in only
+    }
     groups = {name: found for name, found in groups.items() if found["changes"]}
     if not groups:
         raise SerError(f"no change has run on all its folds; run `python -m benchmarks.run {NAME}`")
     content = {
-        "synthetic_demo_voices": int(synthetic),
-        "groups": groups,
-        "knowledge": _knowledge(protocols, args.predictions, bootstrap),
+        "synthetic_demo_voices": synthetic,
+        "groups": {**before["groups"], **groups} if before else groups,
+        "knowledge": before["knowledge"] if before else _knowledge(protocols, predictions, bootstrap),
     }
-    write_json(args.out_json, content)
-    with replacing(args.document) as temporary:
+    write_json(out_json, content)
+    with replacing(document) as temporary:
         temporary.write_text(as_markdown(content, plan, protocols.folds), encoding="utf-8")
 
 

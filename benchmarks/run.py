@@ -1,7 +1,8 @@
 """Run protocols of the benchmark by name, such as `iesc_loso --models prosody`, or all of them.
 
-`honesty` is the honesty report, `ablation` what single changes are worth, `robustness` the report on disturbed clips,
-and `speakers` what voices and microphones do to a result. Run again after a kill, it goes on.
+`honesty` is the honesty report, `ablation` what single changes are worth (with `--groups networks` those alone, and the other
+groups of its report stay), `robustness` the report on disturbed clips, and `speakers` what voices and microphones do to a
+result. Run again after a kill, it goes on.
 """
 
 import argparse
@@ -11,11 +12,11 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import table
+from benchmarks import ablation, table
 from ser.ablation_plan import NAME as ABLATION
 from ser.ablation_plan import AblationPlan, ablation_trainings
 from ser.honesty_plan import NAME as HONESTY
@@ -27,6 +28,7 @@ from stages.running import run
 
 PARAMS = Path("benchmarks/params.yaml")
 PREDICTIONS = Path("benchmarks/data/predictions")
+REPORT, DOCUMENT = Path("benchmarks/results/ablation.json"), Path("docs/ablation.md")
 ROBUSTNESS, SPEAKERS = "robustness", "speakers"  # which train nothing
 _STAGE = re.compile(r"(?P<runs>Running stage|Stage) '(?:benchmarks/dvc\.yaml:)?(?P<name>[^']+)'")
 
@@ -71,6 +73,7 @@ class Plans:
     protocols: Plan
     honesty: HonestyPlan
     ablation: AblationPlan
+    groups: Collection[str] | None = None  # of the ablation; all of them where none is named
 
     def trainings(self, name: str, models: Sequence[str] | None = None) -> Sequence[Training]:
         """Of a protocol, of the honesty report or of the ablation; the other reports train nothing."""
@@ -79,7 +82,7 @@ class Plans:
         if name == HONESTY:
             return honesty_trainings(self.honesty, models)
         if name == ABLATION:
-            return ablation_trainings(self.ablation, models)
+            return ablation_trainings(self.ablation, models, self.groups)
         return trainings(self.protocols, name, tuple(model for model in MODELS if models is None or model in models))
 
 
@@ -95,10 +98,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("protocols", nargs="*", metavar="PROTOCOL", help=", ".join(names))
     parser.add_argument("--models", nargs="+", choices=models, default=models)
+    parser.add_argument("--groups", nargs="+", choices=plans.ablation.groups, help=f"of {ABLATION}")
     parser.add_argument("--list", action="store_true", help="show what there is and what is done, run nothing")
     args = parser.parse_args()
     if unknown := sorted(set(args.protocols) - set(names)):
         parser.error(f"no protocol '{unknown[0]}'; there are {', '.join(names)}")
+    if args.groups and args.protocols != [ABLATION]:
+        parser.error(f"--groups are of {ABLATION}, which must be named alone")
+    plans = replace(plans, groups=args.groups)
     if args.list:
         _list(plans, args.protocols or names)
         return
@@ -112,7 +119,9 @@ def main() -> None:
         table.main()
     for stage in ["honesty_score", "honesty_report"] if HONESTY in asked else []:
         _repro(["-s", f"benchmarks/dvc.yaml:{stage}"], Walk([], Progress()))
-    if ABLATION in asked:
+    if args.groups:
+        ablation.score(plans.ablation, PREDICTIONS, REPORT, DOCUMENT, args.groups)
+    elif ABLATION in asked:
         _repro(["-s", "benchmarks/dvc.yaml:ablation"], Walk([], Progress()))
     if SPEAKERS in asked:
         _repro(["benchmarks/dvc.yaml:speakers"], Walk([], Progress()))

@@ -1,6 +1,6 @@
 """What the ablation trains: groups of changes, each against one recipe on some folds of one protocol."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,21 +63,29 @@ class AblationTraining(Training):
         return f"{NAME}_{self.group}_{self.model}@{self.fold}-{self.recipe}-{self.seed}"
 
 
-def ablation_trainings(plan: AblationPlan, models: Sequence[str] | None = None) -> list[AblationTraining]:
-    """All trainings, or those of some models, each once: what several groups ask for belongs to the first of them.
+def ablation_trainings(
+    plan: AblationPlan, models: Collection[str] | None = None, groups: Collection[str] | None = None
+) -> list[Training]:
+    """All trainings, or those of some models or groups, each once: what several groups ask for belongs to the first of them.
 
-    What the changes are compared with belongs to the protocol, or to a group that has it among its changes.
+    First what the changes are compared with; where no group has it among its changes, it belongs to the protocol.
     """
-    every = [
+    changed = [
         AblationTraining(group.protocol, fold, recipe, seed, model, name)
         for name, group in plan.groups.items()
         for model, recipes in group.changes.items()
         for recipe in recipes
         for fold in group.folds
         for seed in group.seeds
-        if models is None or model in models
     ]
-    first: dict[Path, AblationTraining] = {}
-    for training in every:
-        first.setdefault(training.folder, training)  # two stages with the same outputs are refused by DVC
-    return list(first.values())
+    owned: dict[Path, Training] = {}
+    for training in changed:
+        owned.setdefault(training.folder, training)  # two stages with the same outputs are refused by DVC
+    departed = [
+        Training(training.protocol, training.fold, plan.groups[training.group].against, training.seed, training.model)
+        for training in changed
+        if groups is None or training.group in groups
+    ]
+    wanted = [*departed, *(training for training in changed if groups is None or training.group in groups)]
+    once = {training.folder: owned.get(training.folder, training) for training in wanted}
+    return [training for training in once.values() if models is None or training.model in models]

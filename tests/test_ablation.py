@@ -1,6 +1,8 @@
 """The ablation: differences on the same speakers, what knowing the speaker is worth, and a document that says which way."""
 
 import json
+import shutil
+import sys
 
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ import yaml
 from benchmarks import ablation as command
 from ser.ablation import change_scores, knowledge_scores
 from ser.ablation_document import as_markdown
-from ser.ablation_plan import AblationGroup, AblationPlan, ablation_trainings
+from ser.ablation_plan import AblationGroup, AblationPlan, AblationTraining, ablation_trainings
 from ser.bootstrap import SpeakerBootstrap
 from ser.errors import SerError
 from ser.files import write_csv, write_json
@@ -211,12 +213,13 @@ def test_each_group_has_stages_of_its_own():
     transfer = group(folds=("iesc_1", "iesc_2"), changes={"cnn": ("mixup",), "prosody": ("mixup",)})
     scratch = group(folds=("iesc_1",), against="alone", changes={"prosody": ("noise",)})
     plan = AblationPlan({"transfer": transfer, "scratch": scratch}, TITLES)
-    assert [training.stage for training in ablation_trainings(plan, ["prosody"])] == [
+    changed = [training.stage for training in ablation_trainings(plan) if isinstance(training, AblationTraining)]
+    assert [stage for stage in changed if "prosody" in stage] == [
         "ablation_transfer_prosody@iesc_1-mixup-1",
         "ablation_transfer_prosody@iesc_2-mixup-1",
         "ablation_scratch_prosody@iesc_1-noise-1",
     ]
-    assert len(ablation_trainings(plan)) == 5 and plan.models == ["cnn", "prosody"]
+    assert len(changed) == 5 and plan.models == ["cnn", "prosody"]
 
 
 def test_a_training_is_scheduled_once_however_often_it_is_asked_for():
@@ -225,11 +228,19 @@ def test_a_training_is_scheduled_once_however_often_it_is_asked_for():
     scratch = group(folds=("iesc_1", "iesc_2"), against="alone", changes={"cnn": ("alone", "mixup")})
     plan = AblationPlan({"transfer": transfer, "scratch": scratch}, TITLES)
     assert [training.stage for training in ablation_trainings(plan)] == [
+        "iesc_loso_cnn@iesc_1-transfer-1",  # the protocol's own, which the first group is held against
         "ablation_transfer_cnn@iesc_1-alone-1",
-        "ablation_transfer_cnn@iesc_1-mixup-1",
         "ablation_scratch_cnn@iesc_2-alone-1",
+        "ablation_transfer_cnn@iesc_1-mixup-1",
         "ablation_scratch_cnn@iesc_2-mixup-1",
     ]
+    assert [training.stage for training in ablation_trainings(plan, groups=["scratch"])] == [
+        "ablation_transfer_cnn@iesc_1-alone-1",  # the stage of the group that has it first
+        "ablation_scratch_cnn@iesc_2-alone-1",
+        "ablation_transfer_cnn@iesc_1-mixup-1",
+        "ablation_scratch_cnn@iesc_2-mixup-1",
+    ]
+    assert not ablation_trainings(plan, ["prosody"])
     assert transfer.compared("cnn") == ("alone", "mixup") and scratch.compared("cnn") == ("mixup",), "no line against itself"
 
 
@@ -247,7 +258,7 @@ def test_a_plan_names_its_changes_in_words():
 def test_the_recipes_that_the_benchmark_departs_from_are_trained_on_folds_that_there_are():
     plan, protocols = load_params("ablation", AblationPlan, PARAMS), load_params("run", Plan, PARAMS)
     trained = {training.folder for name in protocols.folds for training in trainings(protocols, name)}
-    trained |= {training.folder for training in ablation_trainings(plan)}
+    trained |= {training.folder for training in ablation_trainings(plan) if isinstance(training, AblationTraining)}
     for of in plan.groups.values():
         assert set(of.folds) <= {fold.name for fold in BENCHMARKS[of.protocol].folds}
         models = of.changes
@@ -305,6 +316,37 @@ def test_the_command_scores_every_group_from_what_is_on_disk(benchmark):
         [TITLES["noise"], "+40.0", "60.0 (before 40.0)"],
     ]
     assert lines.index("## From the others") < lines.index("## From nothing")
+
+
+def test_the_groups_that_are_not_asked_for_stay_as_the_report_has_them(benchmark, monkeypatch):
+    for recipe, right in {"transfer": [2, 3, 4], "alone": [1, 2, 3], "noise": [2, 3, 4]}.items():
+        store(benchmark, "cnn", recipe, runs(right))
+    command.main()
+    before = json.loads((benchmark / "out.json").read_text())
+    shutil.rmtree(benchmark / "predictions")
+    store(benchmark, "cnn", "alone", runs([1, 2, 3]))
+    store(benchmark, "cnn", "noise", runs([3, 4, 5]))
+    monkeypatch.setattr("sys.argv", [*sys.argv, "--groups", "scratch"])
+    command.main()
+    after = json.loads((benchmark / "out.json").read_text())
+    assert after["groups"]["scratch"]["changes"]["cnn"]["noise"]["delta"] == 0.4
+    assert before["groups"]["scratch"]["changes"]["cnn"]["noise"]["delta"] == 0.2
+    assert after["groups"]["transfer"] == before["groups"]["transfer"] and after["knowledge"] == before["knowledge"]
+    text = (benchmark / "out.md").read_text()
+    assert TITLES["alone"] in text and "80.0 (before 40.0)" in text
+
+
+def test_demo_voices_and_real_ones_do_not_meet_in_a_report(benchmark, monkeypatch):
+    store(benchmark, "cnn", "transfer", runs([2, 3, 4]))
+    store(benchmark, "cnn", "alone", runs([1, 2, 3]))
+    command.main()
+    report = benchmark / "out.json"
+    report.write_text(report.read_text().replace('"synthetic_demo_voices": 1', '"synthetic_demo_voices": 0'))
+    before = report.read_text()
+    monkeypatch.setattr("sys.argv", [*sys.argv, "--groups", "transfer"])
+    with pytest.raises(SerError, match=r"out\.json is of real voices and these answers are not; score all groups"):
+        command.main()
+    assert report.read_text() == before
 
 
 def test_a_change_whose_other_side_has_not_run_is_left_out_and_named(benchmark, caplog):

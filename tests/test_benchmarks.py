@@ -129,7 +129,8 @@ def test_the_honesty_report_is_asked_for_by_name_like_a_protocol():
     group = AblationGroup("Small", "iesc_loso", ("iesc_1",), (1,), "alone", {"cnn": ("mixup",)})
     ablation = AblationPlan({"small": group}, {"mixup": "mixup"})
     plans = Plans(PLAN, honesty, ablation)
-    (changed,) = plans.trainings("ablation")
+    before, changed = plans.trainings("ablation")
+    assert before.stage == "iesc_loso_cnn@iesc_1-alone-1", "what the change is held against"
     assert changed.stage == "ablation_small_cnn@iesc_1-mixup-1" and changed.folder.as_posix() == "iesc_loso/iesc_1/mixup/1/cnn"
     assert [training.stage for training in plans.trainings("honesty", ["svm"])] == ["honesty_svm@random_1-alone-1"]
     assert {training.model for training in plans.trainings("iesc_loso", ["svm", "cnn"])} == {"cnn"}, "no protocol has the other"
@@ -169,6 +170,30 @@ def test_the_ablation_trains_all_its_groups_and_is_then_scored_by_itself(models,
     stages = [f"benchmarks/dvc.yaml:{training.stage}" for training in wanted]
     assert called == [(stages, len(stages)), (["-s", "benchmarks/dvc.yaml:ablation"], 0)]
     assert {stage.split("@")[0].rpartition("_")[2] for stage in stages} <= set(models)
+    for model in models[:2]:
+        assert f"benchmarks/dvc.yaml:ravdess_emobox_{model}@fold_1-transfer-1" in stages, "what the changes are held against"
+
+
+def test_groups_of_the_ablation_run_and_are_scored_alone(monkeypatch):
+    called = []
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("sys.argv", ["run", "ablation", "--groups", "networks", "absent"])
+    monkeypatch.setattr(run, "_repro", lambda arguments, walk: called.extend(arguments))
+    monkeypatch.setattr(run.ablation, "score", lambda plan, *others: called.append(others[-1]))
+    run.main()
+    assert called.pop() == ["networks", "absent"]
+    entries = {stage.partition(":")[2].partition("@")[0] for stage in called}
+    assert entries == {"ablation_networks_cnn", "ablation_transfer_cnn", "ablation_absent_prosody", "ablation_transfer_prosody"}
+    assert "benchmarks/dvc.yaml:ablation_transfer_cnn@fold_1-base-1" in called
+
+
+@pytest.mark.parametrize("named", [[], ["iesc_loso"], ["ablation", "iesc_loso"]])
+def test_groups_are_refused_but_for_the_ablation_alone(named, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("sys.argv", ["run", *named, "--groups", "networks"])
+    with pytest.raises(SystemExit):
+        run.main()
+    assert "ablation, which must be named alone" in capsys.readouterr().err
 
 
 def test_an_empty_plan_is_refused():
