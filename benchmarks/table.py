@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from ser.benchmark_table import as_markdown
 from ser.files import replacing
@@ -13,12 +14,13 @@ RESULTS, DOCUMENT = HERE / "results", HERE.parent / "docs/benchmarks.md"
 
 def content() -> str:
     """The document, from the reports that there are."""
-    reports = {}
-    for name in BENCHMARKS:
-        path = RESULTS / f"{name}.json"
-        if path.exists():
-            reports[name] = json.loads(path.read_text(encoding="utf-8"))
-    return as_markdown(reports, BENCHMARKS)
+    reports = {name: found for name in BENCHMARKS if (found := _read(name))}
+    return as_markdown(reports, BENCHMARKS, _read("training_speed"))
+
+
+def _read(name: str) -> dict[str, Any] | None:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def main() -> None:

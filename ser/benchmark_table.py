@@ -44,14 +44,17 @@ _RECIPES = {
 }
 
 
-def as_markdown(reports: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[str, Benchmark]) -> str:
+def as_markdown(
+    reports: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[str, Benchmark], speed: Mapping[str, Any] | None = None
+) -> str:
     """The document.
 
     Args:
         reports: of `ser.protocol_report`, those there are.
         benchmarks: all protocols.
+        speed: of `benchmarks.training_speed`, where it has run.
     """
-    lines = [_HEAD, "## Headline", "", *_headline(reports, benchmarks), *_total(reports)]
+    lines = [_HEAD, "## Headline", "", *_headline(reports, benchmarks), *_total(reports), *(_speed(speed) if speed else [])]
     for name, benchmark in benchmarks.items():
         lines += ["", f"## {benchmark.title}", "", *_section(name, benchmark, reports.get(name))]
     return "\n".join(lines) + "\n"
@@ -79,6 +82,29 @@ def _total(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
     n, hours = sum(model["cost"]["trainings"] for model in models), sum(model["cost"]["took_s"] for model in models) / 3600
     longest = max(model["cost"]["longest_s"] for model in models) / 60
     return ["", f"{n} trainings took {hours:.1f} hours one after the other, the longest {longest:.0f} minutes."]
+
+
+def _speed(speed: Mapping[str, Any]) -> list[str]:
+    """What bounds the training of each model."""
+    products = speed["matrix_products_gflop_a_s"]
+    rows = []
+    for name, found in speed["models"].items():
+        by_network = found["network_alone_clips_a_s"] < found["batches_alone_clips_a_s"]
+        rates = [f"{found[f'{what}_clips_a_s']:.0f}" for what in ("batches_alone", "network_alone", "both")]
+        arithmetic = f"{found['network_gflop_a_s']:.0f} ({100 * found['network_gflop_a_s'] / products:.0f} %)"
+        rows.append([name, *rates, "the network" if by_network else "the making of batches", arithmetic])
+    header = ["model", "batches alone, clips/s", "network alone, clips/s", "both, clips/s", "bound by", "network, GFLOP/s"]
+    return [
+        "",
+        "## What bounds the training",
+        "",
+        f"`python -m benchmarks.training_speed {speed['protocol']} {speed['fold']} {speed['recipe']}` on {speed['cores']} cores. "
+        "Batches (reading, augmentation) are made in a thread while the network takes the one before, so that the slower of the "
+        f"two bounds both. Plain matrix products reach {products:.0f} GFLOP/s in the same run; in brackets, how much of that the "
+        "network reaches, a step counted as three forward passes.",
+        "",
+        *_table(header, rows),
+    ]
 
 
 def _beside(benchmark: Benchmark, kind: str) -> str:

@@ -6,14 +6,15 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmarks import run
+from benchmarks import run, training_speed
 from benchmarks.run import Plans, Walk
 from ser.ablation_plan import AblationGroup, AblationPlan, ablation_trainings
 from ser.benchmark_table import as_markdown
 from ser.bootstrap import SpeakerBootstrap
+from ser.errors import SerError
 from ser.honesty_plan import HonestyPlan
 from ser.params import load_params
-from ser.plan import Plan, Training, trainings
+from ser.plan import MODELS, Plan, Training, trainings
 from ser.progress import Progress
 from ser.protocol_report import report
 from ser.protocols import BENCHMARKS
@@ -107,6 +108,24 @@ def test_the_document_shows_ours_beside_the_others_and_says_what_is_missing(cont
 def test_without_any_report_the_document_holds_the_published_figures_and_none_of_ours():
     text = as_markdown({}, BENCHMARKS)
     assert text.count("Not run yet") == len(BENCHMARKS) and "75.3" in text and "not run |" not in text
+
+
+def test_what_bounds_training_is_the_slower_of_the_two():
+    rates = {"batches_alone_clips_a_s": 900.4, "network_alone_clips_a_s": 250.0, "both_clips_a_s": 240.0}
+    network = rates | {"forward_gflop_a_clip": 0.1, "network_gflop_a_s": 75.0}
+    batches = network | {"batches_alone_clips_a_s": 200.0, "both_clips_a_s": 190.0}
+    about = {"protocol": "iesc_loso", "fold": "iesc_1", "recipe": "alone", "cores": 2, "matrix_products_gflop_a_s": 150.0}
+    text = as_markdown({}, BENCHMARKS, {**about, "models": {"cnn": network, "hybrid": batches}})
+    assert "| cnn | 900 | 250 | 240 | the network | 75 (50 %) |" in text
+    assert "| hybrid | 200 | 250 | 190 | the making of batches | 75 (50 %) |" in text
+    assert "training_speed iesc_loso iesc_1 alone` on 2 cores" in text
+
+
+def test_the_speed_of_what_was_not_trained_is_refused_with_the_way_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["training_speed", "iesc_loso", "iesc_1", "alone"])
+    monkeypatch.setattr(training_speed, "DATA", tmp_path)
+    with pytest.raises(SerError, match=r"iesc_1/alone/1/cnn: not trained yet; run `python -m benchmarks.run iesc_loso`"):
+        training_speed.main()
 
 
 def test_the_walk_counts_trainings_and_tells_the_time_left():
@@ -245,6 +264,19 @@ def test_a_protocol_runs_from_end_to_end_and_goes_on_after_a_kill(project):
     assert "1 of 8 folds" in (project.folder / "docs/benchmarks.md").read_text()
     again = project.run("python", "-m", "benchmarks.run", "iesc_loso").stdout
     assert not ran(again)
+
+
+@pytest.mark.slow
+def test_what_bounds_training_is_measured_on_a_trained_fold(project):
+    project.run("python", "-m", "benchmarks.run", "iesc_loso")
+    project.run("python", "-m", "benchmarks.training_speed", "iesc_loso", "iesc_1", "all_speakers_small")
+    speed = json.loads((project.folder / "benchmarks/results/training_speed.json").read_text())
+    assert list(speed["models"]) == sorted(MODELS) and speed["matrix_products_gflop_a_s"] > 0
+    for found in speed["models"].values():
+        assert len(found) == 5 and all(value > 0 for value in found.values())
+    project.run("python", "-m", "benchmarks.table")
+    text = (project.folder / "docs/benchmarks.md").read_text()
+    assert "`python -m benchmarks.training_speed iesc_loso iesc_1 all_speakers_small`" in text
 
 
 @pytest.mark.slow
