@@ -42,7 +42,8 @@ def score(plan: AblationPlan, predictions: Path, out_json: Path, document: Path,
         predictions: answers of trainings, by their folders.
         out_json: the report; read too, where only some groups are scored.
         document: the report as Markdown.
-        only: groups to score; the others, and what knowing the speaker is worth, stay as they stand in `out_json`.
+        only: groups to score; the others stay as they stand in `out_json`, and so does what knowing the speaker is worth for
+            protocols that have not run here.
 
     Raises:
         SerError: no change has run, or `out_json` is of demo voices where these answers are not, or the other way round.
@@ -62,8 +63,8 @@ def score(plan: AblationPlan, predictions: Path, out_json: Path, document: Path,
         raise SerError(f"no change has run on all its folds; run `python -m benchmarks.run {NAME}`")
     content = {
         "synthetic_demo_voices": synthetic,
-        "groups": {**before["groups"], **groups} if before else groups,
-        "knowledge": before["knowledge"] if before else _knowledge(protocols, predictions, bootstrap),
+        "groups": {**(before["groups"] if before else {}), **groups},
+        "knowledge": {**(before["knowledge"] if before else {}), **_knowledge(protocols, predictions, bootstrap)},
     }
     write_json(out_json, content)
     with replacing(document) as temporary:

@@ -30,7 +30,7 @@ def main() -> None:
     table = read_csv(args.fold_csv)
     train = table[table["split"] == "train"]
     clips = [Clip(row.id, row.corpus) for row in train.itertuples()]
-    with both_variants(args.clean_features, None, list(load_description(args.trained)["inputs"])) as features:
+    with both_variants([args.clean_features], None, list(load_description(args.trained)["inputs"])) as features:
         scorer = Scorer(args.trained, features)
         answers = scorer.probabilities(clips)
     softened = np.maximum(answers.astype(np.float64), 1e-6) ** (1 / _TEMPERATURE)

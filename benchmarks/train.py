@@ -39,8 +39,11 @@ def main() -> None:
     recipe = load_recipe(args.recipe, args.model, architecture, args.seed, PARAMS)
     if (recipe.clean or recipe.copies) and args.variants is None:
         raise SerError(f"recipe {args.recipe} asks for other features: say with --variants in which folder they are")
-    clean = args.variants / recipe.clean if recipe.clean else args.clean_features
-    copies = args.variants / recipe.copies if recipe.copies else args.augmented_features
+    clean, copies = [args.clean_features], [args.augmented_features]
+    if recipe.clean:
+        clean.insert(0, _variant(args.variants / recipe.clean))
+    if recipe.copies:
+        copies.insert(0, _variant(args.variants / recipe.copies))
     stores = (clean, copies)
     soft = args.soft / args.fold_csv.name if args.soft and args.soft.is_dir() else args.soft
 
@@ -62,6 +65,13 @@ def main() -> None:
         write_csv(folder / "answers.csv", table)
         write_json(folder / "report.json", report)
     logging.info("%s: trained in %.0f s, %.0f utterances a second", args.model, report["took_s"], report["train_utterances_a_s"])
+
+
+def _variant(folder: Path) -> Path:
+    """A folder of features that must be there: it stands in for some of the pipeline's, and without it all would be those."""
+    if not folder.is_dir():
+        raise SerError(f"{folder}: no such folder of features, which the recipe asks for")
+    return folder
 
 
 if __name__ == "__main__":

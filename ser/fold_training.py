@@ -23,6 +23,8 @@ from ser.trained import load_description
 from ser.trainer import Trainer
 from ser.views import Views
 
+Stores = tuple[Sequence[Path], Sequence[Path]]  # feature folders with clean clips, and with augmented copies
+
 _DECIMALS = 6
 _POOL = "pool"  # as in ser.folds, which a training must not depend on: it holds the protocols
 
@@ -34,7 +36,7 @@ def train_fold(
     architecture: ModuleType,
     recipe: Recipe,
     fold_csv: Path,
-    stores: tuple[Path, Path],
+    stores: Stores,
     start: Path,
     out: Path,
     resume: Path,
@@ -49,8 +51,9 @@ def train_fold(
         architecture: its module.
         recipe: its settings.
         fold_csv: table of `ser.folds`.
-        stores: feature folders with the clean clips and with the augmented copies (of any clip; only those of training
-            clips are drawn). A training that asks for no copy does without the second.
+        stores: feature folders with the clean clips, and those with the augmented copies (of any clip; only those of
+            training clips are drawn); the first folder that holds a kind gives it. A training that asks for no copy does
+            without the second.
         start: the trained model whose weights a recipe may start from.
         out: folder to write; the models it builds on are looked for beside it.
         resume: where the state of the training is kept.
@@ -102,7 +105,7 @@ def emotions_of(rows: pd.DataFrame) -> tuple[str, ...]:
 def answer_fold(
     model_dir: Path,
     fold_csv: Path,
-    stores: tuple[Path, Path],
+    stores: Stores,
     enrolment: Enrolment,
     *,
     choose: bool = True,
@@ -139,19 +142,27 @@ def answer_fold(
 
 
 @contextmanager
-def both_variants(clean: Path, augmented: Path | None, kinds: Sequence[str]) -> Iterator[Path]:
-    """A passing features folder of links: clean clips from one place, augmented copies from another, or empty stores for None."""
+def both_variants(clean: Sequence[Path], augmented: Sequence[Path] | None, kinds: Sequence[str]) -> Iterator[Path]:
+    """A passing features folder of links: clean clips from one place, augmented copies from another, or empty stores for None.
+
+    Of several folders the first that holds a kind gives it.
+    """
     with TemporaryDirectory() as folder:
         for kind in (kind for kind in kinds if kind != "speaker"):  # which is made of the prosody of other clips
             stores = Path(folder) / kind
             stores.mkdir()
-            (stores / "clean").symlink_to((clean / kind / "clean").resolve(), target_is_directory=True)
+            (stores / "clean").symlink_to(_first(clean, Path(kind, "clean")), target_is_directory=True)
             if augmented is not None:
-                (stores / "augmented").symlink_to((augmented / kind / "augmented").resolve(), target_is_directory=True)
+                (stores / "augmented").symlink_to(_first(augmented, Path(kind, "augmented")), target_is_directory=True)
                 continue
             for corpus in sorted(path.name for path in (stores / "clean").iterdir()):
                 write_arrays(stores / "augmented" / corpus, [], dtype="float32", recipe={})
         yield Path(folder)
+
+
+def _first(folders: Sequence[Path], store: Path) -> Path:
+    """Where a store lies; where none has it, the last, so that the message which then comes names the usual place."""
+    return next((folder / store for folder in folders if (folder / store).is_dir()), folders[-1] / store).resolve()
 
 
 def _reads_copies(rows: pd.DataFrame, batches: BatchParams) -> bool:

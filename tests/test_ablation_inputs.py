@@ -364,10 +364,15 @@ def paths_of_a_training(tmp_path):
 def test_a_recipe_reads_its_variants_of_the_features_and_hears_its_views(tmp_path, run, trained):
     paths = paths_of_a_training(tmp_path)
     run(train, "prosody", "plain", 4, *paths)
-    assert trained.training["stores"] == trained.answering["stores"] == (tmp_path / "clean", tmp_path / "copies")
+    assert trained.training["stores"] == trained.answering["stores"] == ([tmp_path / "clean"], [tmp_path / "copies"])
     assert trained.answering["views"].n == 0 and trained.training["soft"] is None and trained.training["clips"] is None
+    with pytest.raises(SerError, match="own_units: no such folder of features"):  # in place of the pipeline's, unseen
+        run(train, "prosody", "own", 4, *paths, "--variants", tmp_path / "variants")
+    for name in ("own_units", "four_copies"):
+        (tmp_path / "variants" / name).mkdir(parents=True)
     run(train, "prosody", "own", 4, *paths, "--variants", tmp_path / "variants", "--clips", tmp_path / "clips.csv")
-    own = (tmp_path / "variants/own_units", tmp_path / "variants/four_copies")
+    own, four = tmp_path / "variants/own_units", tmp_path / "variants/four_copies"
+    own = ([own, tmp_path / "clean"], [four, tmp_path / "copies"])
     assert trained.training["stores"] == trained.answering["stores"] == own
     assert trained.training["clips"] == tmp_path / "clips.csv"
     views = trained.answering["views"]
@@ -376,7 +381,8 @@ def test_a_recipe_reads_its_variants_of_the_features_and_hears_its_views(tmp_pat
 
 def test_soft_targets_are_one_table_or_that_of_the_fold_in_a_folder(tmp_path, run, trained):
     paths = paths_of_a_training(tmp_path)
-    (tmp_path / "taught").mkdir()
+    for name in ("taught", "own_units", "four_copies"):
+        (tmp_path / name).mkdir()
     run(train, "prosody", "own", 1, *paths, "--variants", tmp_path, "--soft", tmp_path / "taught")
     assert trained.training["soft"] == tmp_path / "taught/iesc_1.csv"
     run(train, "prosody", "own", 1, *paths, "--variants", tmp_path, "--soft", tmp_path / "votes.csv")

@@ -39,7 +39,7 @@ def fold(tmp_path):
         copies = [(f"{name}#1", value + 100) for name, value in clean]
         write_arrays(tmp_path / "clean/prosody/clean" / corpus, clean, dtype="float32", recipe={})
         write_arrays(tmp_path / "copies/prosody/augmented" / corpus, copies, dtype="float32", recipe={})
-    return table, (tmp_path / "clean", tmp_path / "copies")
+    return table, ([tmp_path / "clean"], [tmp_path / "copies"])
 
 
 def drawn(table, stores, monkeypatch, n_epochs=40):
@@ -90,7 +90,19 @@ def test_each_variant_is_read_from_its_own_place(fold):
         assert features.get("prosody", Clip("iesc/0_neutral", "iesc"))[0] == 1
         assert features.get("prosody", Clip("iesc/0_neutral#1", "iesc"))[0] == 101
     assert not Path(folder).exists()
-    assert (stores[0] / "prosody/clean/iesc/values.npy").exists(), "the links go, not what they point to"
+    assert (stores[0][0] / "prosody/clean/iesc/values.npy").exists(), "the links go, not what they point to"
+
+
+def test_a_kind_comes_from_the_first_folder_that_holds_it(fold, tmp_path):
+    _, (clean, copies) = fold
+    write_arrays(tmp_path / "finer/spectrogram/clean/iesc", [("iesc/0_neutral", np.full((1, 4), 7))], dtype="float32", recipe={})
+    write_arrays(tmp_path / "other/prosody/clean/iesc", [("iesc/0_neutral", np.full((1, 2), 9))], dtype="float32", recipe={})
+    clip = Clip("iesc/0_neutral", "iesc")
+    with both_variants([tmp_path / "finer", *clean], copies, ("prosody",)) as folder:
+        assert Features(folder).get("prosody", clip)[0] == 1, "the first has spectrograms alone"
+    with both_variants([tmp_path / "other", *clean], copies, ("prosody",)) as folder:
+        assert Features(folder).get("prosody", clip)[0] == 9
+        assert Features(folder).get("prosody", Clip("iesc/0_neutral#1", "iesc"))[0] == 101
 
 
 def copies_seen(table, stores, tmp_path, monkeypatch, *, augmented_share):
@@ -117,13 +129,13 @@ def copies_seen(table, stores, tmp_path, monkeypatch, *, augmented_share):
 
 def test_a_training_that_asks_for_no_copy_does_without_their_store(fold, tmp_path, monkeypatch):
     table, (clean, _) = fold
-    assert copies_seen(table, (clean, tmp_path / "none"), tmp_path, monkeypatch, augmented_share=0.0) == 0
+    assert copies_seen(table, (clean, [tmp_path / "none"]), tmp_path, monkeypatch, augmented_share=0.0) == 0
 
 
 def test_a_training_that_asks_for_copies_must_have_their_store(fold, tmp_path, monkeypatch):
     table, (clean, copies) = fold
     with pytest.raises(ArraysError, match="no such file"):
-        copies_seen(table, (clean, tmp_path / "none"), tmp_path, monkeypatch, augmented_share=0.5)
+        copies_seen(table, (clean, [tmp_path / "none"]), tmp_path, monkeypatch, augmented_share=0.5)
     assert copies_seen(table, (clean, copies), tmp_path, monkeypatch, augmented_share=0.5) == 8
 
 
