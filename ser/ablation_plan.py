@@ -1,7 +1,7 @@
 """What the ablation trains: groups of changes, each against one recipe on some folds of one protocol."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ser.plan import Training
@@ -19,6 +19,7 @@ class AblationGroup:
     seeds: tuple[int, ...]
     against: str  # the recipe departed from; it is trained elsewhere unless it stands among the changes
     changes: dict[str, tuple[str, ...]]  # recipes by model
+    beneath: dict[str, tuple[str, ...]] = field(default_factory=dict)  # likewise, of no interest but to the hybrids above them
 
     def __post_init__(self) -> None:
         """Refuse a group that compares nothing (ValueError)."""
@@ -48,7 +49,7 @@ class AblationPlan:
     @property
     def models(self) -> list[str]:
         """Names of all models that some group changes, each once."""
-        return list(dict.fromkeys(model for group in self.groups.values() for model in group.changes))
+        return list(dict.fromkeys(model for group in self.groups.values() for model in (*group.changes, *group.beneath)))
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def ablation_trainings(
     changed = [
         AblationTraining(group.protocol, fold, recipe, seed, model, name)
         for name, group in plan.groups.items()
-        for model, recipes in group.changes.items()
+        for models in (group.changes, group.beneath)
+        for model, recipes in models.items()
         for recipe in recipes
         for fold in group.folds
         for seed in group.seeds
@@ -84,7 +86,7 @@ def ablation_trainings(
     departed = [
         Training(training.protocol, training.fold, plan.groups[training.group].against, training.seed, training.model)
         for training in changed
-        if groups is None or training.group in groups
+        if (groups is None or training.group in groups) and training.model in plan.groups[training.group].changes
     ]
     wanted = [*departed, *(training for training in changed if groups is None or training.group in groups)]
     once = {training.folder: owned.get(training.folder, training) for training in wanted}

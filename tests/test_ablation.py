@@ -244,6 +244,21 @@ def test_a_training_is_scheduled_once_however_often_it_is_asked_for():
     assert transfer.compared("cnn") == ("alone", "mixup") and scratch.compared("cnn") == ("mixup",), "no line against itself"
 
 
+def test_what_a_hybrid_builds_on_is_trained_beneath_it_without_a_line():
+    of = group(folds=("iesc_1",), changes={"hybrid": ("mixup",)}, beneath={"prosody": ("mixup",)})
+    plan = AblationPlan({"transfer": of}, TITLES)
+    assert plan.models == ["hybrid", "prosody"]
+    assert [training.stage for training in ablation_trainings(plan)] == [
+        "iesc_loso_hybrid@iesc_1-transfer-1",
+        "ablation_transfer_hybrid@iesc_1-mixup-1",
+        "ablation_transfer_prosody@iesc_1-mixup-1",
+    ]
+    scores = dict.fromkeys(("before", "after", "delta", "delta_low", "delta_high", "p", "before_s", "after_s"), 0.5)
+    content = report({"transfer": found(of, {"hybrid": {"mixup": scores}, "prosody": {"mixup": scores}})})
+    lines = [line for line in as_markdown(content, plan, []).splitlines() if TITLES["mixup"] in line]
+    assert [line.split(" | ")[0] for line in lines] == ["| hybrid"]
+
+
 def test_a_plan_names_its_changes_in_words():
     with pytest.raises(ValueError, match="what column_dropout changes"):
         AblationPlan({"transfer": group(changes={"cnn": ("mixup", "column_dropout")})}, TITLES)
