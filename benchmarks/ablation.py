@@ -43,17 +43,18 @@ def score(plan: AblationPlan, predictions: Path, out_json: Path, document: Path,
         out_json: the report; read too, where only some groups are scored.
         document: the report as Markdown.
         only: groups to score; the others stay as they stand in `out_json`, and so does what knowing the speaker is worth for
-            protocols that have not run here.
+            protocols that have not run here. Real and demo voices do not meet: a report of the other kind is replaced.
 
     Raises:
-        SerError: no change has run, or `out_json` is of demo voices where these answers are not, or the other way round.
+        SerError: no change has run.
     """
     protocols = load_params("run", Plan, PARAMS)
     bootstrap = load_params("evaluate", SpeakerBootstrap, PARAMS)
     synthetic = int(load_params("corpora", CorporaParams).synthetic)
     before = json.loads(out_json.read_text(encoding="utf-8")) if only and out_json.exists() else None
     if before and before["synthetic_demo_voices"] != synthetic:
-        raise SerError(f"{out_json} is of {'real' if synthetic else 'demo'} voices and these answers are not; score all groups")
+        logging.warning("%s was of %s voices, and none of it stays", out_json, "real" if synthetic else "demo")
+        before = None
 
     groups = {
         name: _group(name, group, predictions, bootstrap) for name, group in plan.groups.items() if not only or name in only
