@@ -74,8 +74,8 @@ def ablation_trainings(
     changed = [
         AblationTraining(group.protocol, fold, recipe, seed, model, name)
         for name, group in plan.groups.items()
-        for models in (group.changes, group.beneath)
-        for model, recipes in models.items()
+        for recipes_by_model in (group.changes, group.beneath)
+        for model, recipes in recipes_by_model.items()
         for recipe in recipes
         for fold in group.folds
         for seed in group.seeds
@@ -83,11 +83,11 @@ def ablation_trainings(
     owned: dict[Path, Training] = {}
     for training in changed:
         owned.setdefault(training.folder, training)  # two stages with the same outputs are refused by DVC
+    asked = [training for training in changed if groups is None or training.group in groups]
     departed = [
         Training(training.protocol, training.fold, plan.groups[training.group].against, training.seed, training.model)
-        for training in changed
-        if (groups is None or training.group in groups) and training.model in plan.groups[training.group].changes
+        for training in asked
+        if training.model in plan.groups[training.group].changes
     ]
-    wanted = [*departed, *(training for training in changed if groups is None or training.group in groups)]
-    once = {training.folder: owned.get(training.folder, training) for training in wanted}
+    once = {training.folder: owned.get(training.folder, training) for training in [*departed, *asked]}
     return [training for training in once.values() if models is None or training.model in models]
