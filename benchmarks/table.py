@@ -10,16 +10,17 @@ from ser.protocols import BENCHMARKS
 
 HERE = Path(__file__).parent
 RESULTS, DOCUMENT = HERE / "results", HERE.parent / "docs/benchmarks.md"
+ELSEWHERE = RESULTS / "amd_epyc"  # reports of the same trainings on another processor
 
 
 def content() -> str:
     """The document, from the reports that there are."""
-    reports = {name: found for name in BENCHMARKS if (found := _read(name))}
-    return as_markdown(reports, BENCHMARKS, _read("training_speed"))
+    reports, elsewhere = ({n: found for n in BENCHMARKS if (found := _read(n, folder))} for folder in (RESULTS, ELSEWHERE))
+    return as_markdown(reports, BENCHMARKS, _read("training_speed"), elsewhere)
 
 
-def _read(name: str) -> dict[str, Any] | None:
-    path = RESULTS / f"{name}.json"
+def _read(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:
+    path = folder / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 

@@ -27,10 +27,13 @@ clips of these folds stood in docs/ablation.md already. That `pooled_start` take
 right nor wrong was decided on RAVDESS (prosody, three folds: validation +0.7 points, test seen beside it +2.6), before TESS ran
 with it; without it the hybrid had had 63.2 there. "First mark" and "aim" are what we set out to reach.
 
-Seeds give the same bits again on the same kind of processor, and others on another: on actors 19-24 seeds 1 and 2 had given the
-hybrid 66.8 % on an AMD EPYC, and gave 68.5 % on an Intel Xeon, where all four seeds shown ran, two of them after these had been
-seen. All other protocols ran on the former.
+On actors 19-24 seeds 3 and 4 were added after seeds 1 and 2 had been seen.
 """
+_PROCESSORS = """Seeds give the same bits again on the same kind of processor, and others on another. Each protocol named here
+ran twice, with the same recipe, folds and seeds, the models that it starts from included: on an AMD EPYC (the first figure of a
+pair, from `benchmarks/results/amd_epyc/`), then, on a fresh clone, on an Intel Xeon (the second). The second is what this
+document reports everywhere else, as was settled before it was known. Two recipes that differ by no more than a pair does may
+differ by chance. Percent, mean over the seeds that ran on both."""
 _TRANSFER = "starts from the model that learned from the other four corpora (`corpus_out`, seed 1), then trains on this one"
 _ALL_SPEAKERS = f"{_TRANSFER}, on the validation speakers too, for a number of epochs settled before; the last one is kept"
 _RECIPES = {
@@ -49,7 +52,10 @@ _RECIPES = {
 
 
 def as_markdown(
-    reports: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[str, Benchmark], speed: Mapping[str, Any] | None = None
+    reports: Mapping[str, Mapping[str, Any]],
+    benchmarks: Mapping[str, Benchmark],
+    speed: Mapping[str, Any] | None = None,
+    elsewhere: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
     """The document.
 
@@ -57,8 +63,10 @@ def as_markdown(
         reports: of `ser.protocol_report`, those there are.
         benchmarks: all protocols.
         speed: of `benchmarks.training_speed`, where it has run.
+        elsewhere: as `reports`, of the same trainings on another processor.
     """
-    lines = [_HEAD, "## Headline", "", *_headline(reports, benchmarks), *_total(reports), *(_speed(speed) if speed else [])]
+    lines = [_HEAD, "## Headline", "", *_headline(reports, benchmarks), *_total(reports)]
+    lines += [*_processors(reports, elsewhere or {}, benchmarks), *(_speed(speed) if speed else [])]
     for name, benchmark in benchmarks.items():
         lines += ["", f"## {benchmark.title}", "", *_section(name, benchmark, reports.get(name))]
     return "\n".join(lines) + "\n"
@@ -86,6 +94,32 @@ def _total(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
     n, hours = sum(model["cost"]["trainings"] for model in models), sum(model["cost"]["took_s"] for model in models) / 3600
     longest = max(model["cost"]["longest_s"] for model in models) / 60
     return ["", f"{n} trainings took {hours:.1f} hours one after the other, the longest {longest:.0f} minutes."]
+
+
+def _processors(
+    reports: Mapping[str, Mapping[str, Any]], elsewhere: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[str, Benchmark]
+) -> list[str]:
+    """The headline's figures on two processors."""
+    both = {name: (found, reports[name]) for name, found in elsewhere.items() if name in reports and _alike(found, reports[name])}
+    models = _unique(model for pair in both.values() for model in _first(pair[1])["models"])
+    rows = []
+    for name, pair in both.items():
+        cells = [_means(pair, model) if all(model in _first(report)["models"] for report in pair) else "-" for model in models]
+        rows.append([benchmarks[name].title, _named(benchmarks[name].headline), *cells])
+    header = ["protocol", "measure", *(f"{model}, there and here" for model in models)]
+    return ["", "## The same trainings on another processor", "", _PROCESSORS, "", *_table(header, rows)] if rows else []
+
+
+def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two reports are of the same voices, folds, recipe and measure."""
+    return all(one[key] == other[key] for key in ("synthetic_demo_voices", "folds", "headline_recipe", "headline"))
+
+
+def _means(pair: Iterable[Mapping[str, Any]], model: str) -> str:
+    """Of both, in percent, over the seeds that both have."""
+    seeds = [_first(report)["models"][model]["none"][report["headline"]]["seeds"] for report in pair]
+    common = seeds[0].keys() & seeds[1].keys()
+    return ", ".join(f"{100 * sum(by[seed] for seed in common) / len(common):.1f}" for by in seeds) if common else "-"
 
 
 def _speed(speed: Mapping[str, Any]) -> list[str]:
