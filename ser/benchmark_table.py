@@ -1,6 +1,7 @@
 """The reports of all protocols as one document, with published figures beside ours."""
 
 from collections.abc import Iterable, Mapping
+from statistics import fmean
 from typing import Any
 
 from ser.protocols import Benchmark
@@ -32,8 +33,8 @@ On actors 19-24 seeds 3 and 4 were added after seeds 1 and 2 had been seen.
 _PROCESSORS = """Seeds give the same bits again on the same kind of processor, and others on another. Each protocol named here
 ran twice, with the same recipe, folds and seeds, the models that it starts from included: on an AMD EPYC (the first figure of a
 pair, from `benchmarks/results/amd_epyc/`), then, on a fresh clone, on an Intel Xeon (the second). The second is what this
-document reports everywhere else, as was settled before it was known. Two recipes that differ by no more than a pair does may
-differ by chance. Percent, mean over the seeds that ran on both."""
+document reports everywhere else: that was settled before it was known, but for actors 19-24, which ran first. Two recipes that
+differ by no more than a pair does may differ by chance. Percent, mean over the seeds that ran on both."""
 _TRANSFER = "starts from the model that learned from the other four corpora (`corpus_out`, seed 1), then trains on this one"
 _ALL_SPEAKERS = f"{_TRANSFER}, on the validation speakers too, for a number of epochs settled before; the last one is kept"
 _RECIPES = {
@@ -119,7 +120,7 @@ def _means(pair: Iterable[Mapping[str, Any]], model: str) -> str:
     """Of both, in percent, over the seeds that both have."""
     seeds = [_first(report)["models"][model]["none"][report["headline"]]["seeds"] for report in pair]
     common = seeds[0].keys() & seeds[1].keys()
-    return ", ".join(f"{100 * sum(by[seed] for seed in common) / len(common):.1f}" for by in seeds) if common else "-"
+    return ", ".join(f"{100 * fmean(by[seed] for seed in common):.1f}" for by in seeds) if common else "-"
 
 
 def _speed(speed: Mapping[str, Any]) -> list[str]:
