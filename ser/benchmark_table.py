@@ -35,7 +35,8 @@ _PROCESSORS = """Seeds give the same bits again on the same kind of processor, a
 ran twice, with the same recipe, folds and seeds, the models that it starts from included: on an AMD EPYC (the first figure of a
 pair, from `benchmarks/results/amd_epyc/`), then, on a fresh clone, on an Intel Xeon (the second). The second is what this
 document reports everywhere else: that was settled before it was known, but for actors 19-24, which ran first. Two recipes that
-differ by no more than a pair does may differ by chance. Percent, mean over the seeds that ran on both."""
+differ by no more than a pair does may differ by chance. Recipe `transfer` on RAVDESS's six folds ran on the EPYC alone: its
+figures are in that folder, not here. Percent, mean over the seeds that ran on both."""
 _TRANSFER = "starts from the model that learned from the other four corpora (`corpus_out`, seed 1), then trains on this one"
 _ALL_SPEAKERS = f"{_TRANSFER}, on the validation speakers too, for a number of epochs settled before; the last one is kept"
 _RECIPES = {
