@@ -42,8 +42,9 @@ def score(plan: AblationPlan, predictions: Path, out_json: Path, document: Path,
         predictions: answers of trainings, by their folders.
         out_json: the report; read too, where only some groups are scored.
         document: the report as Markdown.
-        only: groups to score; the others stay as they stand in `out_json`, and so does what knowing the speaker is worth for
-            protocols that have not run here. Real and demo voices do not meet: a report of the other kind is replaced.
+        only: groups to score; the others stay as they stand in `out_json`, and so do models of these groups that have not run
+            here on the same folds and seeds, and what knowing the speaker is worth for protocols that have not run here. Real
+            and demo voices do not meet: a report of the other kind is replaced.
 
     Raises:
         SerError: no change has run.
@@ -62,9 +63,10 @@ def score(plan: AblationPlan, predictions: Path, out_json: Path, document: Path,
     groups = {name: found for name, found in groups.items() if found["changes"]}
     if not groups:
         raise SerError(f"no change has run on all its folds; run `python -m benchmarks.run {NAME}`")
+    reported = before["groups"] if before else {}
     content = {
         "synthetic_demo_voices": synthetic,
-        "groups": {**(before["groups"] if before else {}), **groups},
+        "groups": {**reported, **{name: _with_other_models(found, reported.get(name)) for name, found in groups.items()}},
         "knowledge": {**(before["knowledge"] if before else {}), **_knowledge(protocols, predictions, bootstrap)},
     }
     write_json(out_json, content)
@@ -86,6 +88,13 @@ def _group(name: str, group: AblationGroup, predictions: Path, bootstrap: Speake
         "against": group.against,
         "changes": {model: scores for model, scores in changes.items() if scores},
     }
+
+
+def _with_other_models(found: dict[str, Any], reported: dict[str, Any] | None) -> dict[str, Any]:
+    """A group's scores with those that an earlier report has of models not scored now, if it measured them alike."""
+    if reported is None or any(reported[key] != found[key] for key in ("protocol", "folds", "seeds", "against")):
+        return found
+    return {**found, "changes": {**reported["changes"], **found["changes"]}}
 
 
 def _changes(

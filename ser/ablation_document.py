@@ -20,7 +20,7 @@ test speakers, both sides on the same redrawn speakers. An interval that holds z
 up after a look at test clips for other reasons, docs/benchmarks.md says.
 
 Cost is the time of training as a multiple of that of the recipe departed from; other work beside a training makes it look dearer.
-Both sides of each difference ran on the same kind of processor, whose bits another's are not; not all groups ran on the same one,
+Both sides of each difference ran on the same kind of processor, whose bits another's are not; groups and models may differ in it,
 so that the UAR of one recipe may differ between groups.
 """
 _NOT_RUN = "Not run yet: `python -m benchmarks.run ablation`."

@@ -351,6 +351,28 @@ def test_the_groups_that_are_not_asked_for_stay_as_the_report_has_them(benchmark
     assert TITLES["alone"] in text and "80.0 (before 40.0)" in text
 
 
+def test_models_that_have_not_run_stay_in_their_group_if_it_is_measured_alike(benchmark, monkeypatch):
+    store(benchmark, "cnn", "transfer", runs([2, 3, 4]))
+    store(benchmark, "cnn", "mixup", runs([3, 4, 5]))
+    command.main()
+    before = json.loads((benchmark / "out.json").read_text())["groups"]["transfer"]["changes"]["cnn"]
+    shutil.rmtree(benchmark / "predictions")
+    store(benchmark, "prosody", "transfer", runs([2, 3, 4]))
+    store(benchmark, "prosody", "mixup", runs([1, 2, 3]))
+    monkeypatch.setattr("sys.argv", [*sys.argv, "--groups", "transfer"])
+    command.main()
+    changes = json.loads((benchmark / "out.json").read_text())["groups"]["transfer"]["changes"]
+    assert changes["cnn"] == before and changes["prosody"]["mixup"]["delta"] == -0.2
+    assert "| cnn | mixup" in (benchmark / "out.md").read_text()
+
+    report = benchmark / "out.json"
+    content = json.loads(report.read_text())
+    content["groups"]["transfer"]["against"] = "scratch"
+    write_json(report, content)
+    command.main()
+    assert set(json.loads(report.read_text())["groups"]["transfer"]["changes"]) == {"prosody"}, "heading holds for one"
+
+
 def test_demo_voices_and_real_ones_do_not_meet_in_a_report(benchmark, monkeypatch, caplog):
     store(benchmark, "cnn", "transfer", runs([2, 3, 4]))
     store(benchmark, "cnn", "alone", runs([1, 2, 3]))
