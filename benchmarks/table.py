@@ -10,7 +10,7 @@ from ser.protocols import BENCHMARKS
 
 HERE = Path(__file__).parent
 RESULTS, DOCUMENT = HERE / "results", HERE.parent / "docs/benchmarks.md"
-ELSEWHERE = RESULTS / "amd_epyc"  # reports of the same trainings on another processor
+ELSEWHERE = RESULTS / "amd_epyc"  # reports of the same trainings on another machine
 
 
 def content() -> str:

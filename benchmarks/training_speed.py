@@ -24,6 +24,7 @@ from ser.features import Features
 from ser.files import read_csv, write_json
 from ser.fold_training import both_variants, emotions_of, training_rows
 from ser.plan import MODELS
+from ser.processor import processor_name
 from ser.recipes import load_recipe
 from ser.trained import load_model
 from ser.training import TrainParams, Validation, fit, reproducible
@@ -75,6 +76,7 @@ def main() -> None:
         "fold": args.fold,
         "recipe": args.recipe,
         "cores": os.cpu_count(),
+        "processor": processor_name(),
         "matrix_products_gflop_a_s": round(products, 1),
         "models": {name: _measure(name, args.recipe, table, folder / name) for name in MODELS},
     }

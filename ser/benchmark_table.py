@@ -31,12 +31,14 @@ with it; without it the hybrid had had 63.2 there. On another processor the same
 
 On actors 19-24 seeds 3 and 4 were added after seeds 1 and 2 had been seen.
 """
-_PROCESSORS = """Seeds give the same bits again on the same kind of processor, and others on another. Each protocol named here
-ran twice, with the same recipe, folds and seeds, the models that it starts from included: on an AMD EPYC (the first figure of a
-pair, from `benchmarks/results/amd_epyc/`), then, on a fresh clone, on an Intel Xeon (the second). The second is what this
-document reports everywhere else: that was settled before it was known, but for actors 19-24, which ran first. Two recipes that
-differ by no more than a pair does may differ by chance. Recipe `transfer` on RAVDESS's six folds ran on the EPYC alone: its
-figures are in that folder, not here. Percent, mean over the seeds that ran on both."""
+_PROCESSORS = """Seeds give the same bits again on the same kind of processor with as many threads, and others elsewhere: threads
+share the sums of a training between them. Each protocol named here ran twice, with the same recipe, folds and seeds, the models
+that it starts from included: on an AMD EPYC (the first figure of a pair, from `benchmarks/results/amd_epyc/`), then, on a fresh
+clone, on an Intel Xeon (the second), one thread a training but for actors 19-24, which had two. The second is what this document
+reports everywhere else: that was settled before it was known, but for actors 19-24, which ran first. Two recipes that differ by
+no more than a pair does may differ by chance. Threads alone: from a start that two of them had trained, all else as here,
+RAVDESS's six folds gave the CNN 64.0 and the hybrid 66.7 on the Xeon (an earlier state of `benchmarks/results/`). Percent, mean
+over the seeds that ran on both."""
 _TRANSFER = "starts from the model that learned from the other four corpora (`corpus_out`, seed 1), then trains on this one"
 _ALL_SPEAKERS = f"{_TRANSFER}, on the validation speakers too, for a number of epochs settled before; the last one is kept"
 _RECIPES = {
@@ -66,7 +68,7 @@ def as_markdown(
         reports: of `ser.protocol_report`, those there are.
         benchmarks: all protocols.
         speed: of `benchmarks.training_speed`, where it has run.
-        elsewhere: as `reports`, of the same trainings on another processor.
+        elsewhere: as `reports`, of the same trainings on another machine.
     """
     lines = [_HEAD, "## Headline", "", *_headline(reports, benchmarks), *_total(reports)]
     lines += [*_processors(reports, elsewhere or {}, benchmarks), *(_speed(speed) if speed else [])]
@@ -110,7 +112,7 @@ def _processors(
         cells = [_means(pair, model) if all(model in _first(report)["models"] for report in pair) else "-" for model in models]
         rows.append([benchmarks[name].title, _named(benchmarks[name].headline), *cells])
     header = ["protocol", "measure", *(f"{model}, there and here" for model in models)]
-    return ["", "## The same trainings on another processor", "", _PROCESSORS, "", *_table(header, rows)] if rows else []
+    return ["", "## The same trainings on another machine", "", _PROCESSORS, "", *_table(header, rows)] if rows else []
 
 
 def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -139,7 +141,8 @@ def _speed(speed: Mapping[str, Any]) -> list[str]:
         "",
         "## What bounds the training",
         "",
-        f"`python -m benchmarks.training_speed {speed['protocol']} {speed['fold']} {speed['recipe']}` on {speed['cores']} cores. "
+        f"`python -m benchmarks.training_speed {speed['protocol']} {speed['fold']} {speed['recipe']}` on {speed['cores']} cores "
+        f"({speed['processor']}). "
         "Batches (reading, augmentation) are made in a thread while the network takes the one before, so that the slower of the "
         f"two bounds both. Plain matrix products reach {products:.0f} GFLOP/s in the same run; in brackets, how much of that the "
         "network reaches, a step counted as three forward passes.",

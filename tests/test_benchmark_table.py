@@ -11,7 +11,7 @@ from ser.protocols import BENCHMARKS
 
 NAME = "ravdess_19_to_24"
 TITLE = BENCHMARKS[NAME].title
-SECTION = "## The same trainings on another processor"
+SECTION = "## The same trainings on another machine"
 
 
 @pytest.fixture

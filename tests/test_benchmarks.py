@@ -114,11 +114,12 @@ def test_what_bounds_training_is_the_slower_of_the_two():
     rates = {"batches_alone_clips_a_s": 900.4, "network_alone_clips_a_s": 250.0, "both_clips_a_s": 240.0}
     network = rates | {"forward_gflop_a_clip": 0.1, "network_gflop_a_s": 75.0}
     batches = network | {"batches_alone_clips_a_s": 200.0, "both_clips_a_s": 190.0}
-    about = {"protocol": "iesc_loso", "fold": "iesc_1", "recipe": "alone", "cores": 2, "matrix_products_gflop_a_s": 150.0}
+    machine = {"cores": 2, "processor": "X", "matrix_products_gflop_a_s": 150.0}
+    about = {"protocol": "iesc_loso", "fold": "iesc_1", "recipe": "alone", **machine}
     text = as_markdown({}, BENCHMARKS, {**about, "models": {"cnn": network, "hybrid": batches}})
     assert "| cnn | 900 | 250 | 240 | the network | 75 (50 %) |" in text
     assert "| hybrid | 200 | 250 | 190 | the making of batches | 75 (50 %) |" in text
-    assert "training_speed iesc_loso iesc_1 alone` on 2 cores" in text
+    assert "training_speed iesc_loso iesc_1 alone` on 2 cores (X)" in text
 
 
 def test_the_speed_of_what_was_not_trained_is_refused_with_the_way_out(tmp_path, monkeypatch):
@@ -271,7 +272,7 @@ def test_what_bounds_training_is_measured_on_a_trained_fold(project):
     project.run("python", "-m", "benchmarks.run", "iesc_loso")
     project.run("python", "-m", "benchmarks.training_speed", "iesc_loso", "iesc_1", "all_speakers_small")
     speed = json.loads((project.folder / "benchmarks/results/training_speed.json").read_text())
-    assert list(speed["models"]) == sorted(MODELS) and speed["matrix_products_gflop_a_s"] > 0
+    assert list(speed["models"]) == sorted(MODELS) and speed["matrix_products_gflop_a_s"] > 0 and speed["processor"]
     for found in speed["models"].values():
         assert len(found) == 5 and all(value > 0 for value in found.values())
     project.run("python", "-m", "benchmarks.table")

@@ -20,6 +20,7 @@ import pandas as pd
 import psutil
 
 from ser.files import read_csv, write_csv, write_json
+from ser.processor import processor_name
 
 HERE = Path(__file__).parent
 _SAMPLE_S = 0.2
@@ -96,14 +97,9 @@ def keep() -> None:
     table = read_csv(Path("data/cleaned_data.csv"))
     counts = table.groupby(["corpus", "split"]).agg(utterances=("id", "size"), speakers=("speaker", "nunique")).reset_index()
     write_csv(HERE / "split.csv", counts)
-    machine = {"cores": psutil.cpu_count(), "processor": _processor(), "python": platform.python_version()}
+    machine = {"cores": psutil.cpu_count(), "processor": processor_name(), "python": platform.python_version()}
     write_json(HERE / "machine.json", machine)
     shutil.copy("params.yaml", HERE / "params.yaml")
-
-
-def _processor() -> str:
-    found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    return found[1] if found else platform.processor()
 
 
 if __name__ == "__main__":
