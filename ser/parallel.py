@@ -54,6 +54,9 @@ def each(function: Callable[[T], R], items: Iterable[T], *, total: int, name: st
         ProcessPoolExecutor(n_workers, mp_context=context) as pool,
         tqdm(total=total, desc=name, unit="clip", mininterval=1.0) as bar,
     ):
+        # A thread writes batches into a pipe, and a pool that ends waits for it. Where the last worker has died nobody reads that
+        # pipe, so that a batch larger than it would keep this process for ever (cpython gh-94777: in Debian 12's 3.11.2).
+        pool._call_queue.cancel_join_thread()  # noqa: SLF001 - there is no public way
         pending: deque = deque()
         try:
             while True:

@@ -62,6 +62,19 @@ def test_a_killed_worker_is_one_sentence_with_the_way_out():
         list(each(die_at_five, range(40), total=40, name="spectrogram", chunk=1))
 
 
+def die_at_the_sixth(item):
+    if item[0] == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.1)
+
+
+def test_a_worker_killed_while_a_batch_larger_than_a_pipe_is_handed_over_is_told_too():
+    """The pool's thread is in the midst of writing it, and nobody reads on."""
+    items = ((n, bytes(1_000_000)) for n in range(40))
+    with pytest.raises(WorkerError, match="test: a worker process died"):
+        list(each(die_at_the_sixth, items, total=40, name="test", chunk=1))
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_worker_killed_while_the_next_one_starts_is_told_too(monkeypatch, moment):
     """The pool ends the workers that it knows of, and does not know of the second one yet."""
